@@ -1,0 +1,1 @@
+"""A video with camera poses on disk: frames, cameras, times, seed points."""

@@ -1,0 +1,1 @@
+"""From masks to features and weights of Gaussians."""

@@ -1,0 +1,1 @@
+"""What a dynamic Gaussian scene is."""

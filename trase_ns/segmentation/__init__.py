@@ -1,0 +1,1 @@
+"""From weights and features to objects and selections."""

@@ -1,0 +1,1 @@
+"""Moving scenes with known answers."""

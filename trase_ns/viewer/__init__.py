@@ -1,0 +1,1 @@
+"""The segmentation panel of the viewer."""
