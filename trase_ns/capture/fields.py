@@ -1,0 +1,82 @@
+"""Reading JSON of strangers: every missing or wrong field becomes one clear message."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trase_ns.errors import UserError
+
+# Largest deviation of R^T R from the identity: rounding in text files stays well below.
+RIGID_TOLERANCE = 5e-3
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in the file `path`.
+
+    Raises:
+        UserError: the file is missing, is not JSON, or holds something else than an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: check the path of the data set.") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}): write it again.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a JSON object with a list 'frames'.")
+    return content
+
+
+def number(record: dict[str, Any], key: str, where: str) -> float | None:
+    """Return the finite number `record[key]`, None where it is absent.
+
+    Raises:
+        UserError: the value is not a finite number; the message begins with `where`.
+    """
+    value = record.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UserError(f"{where}: '{key}' must be a finite number, but is {value!r}.")
+    return float(value)
+
+
+def pose(record: dict[str, Any], where: str) -> np.ndarray:
+    """Return the camera-to-world matrix of a frame, [4, 4] float64.
+
+    Raises:
+        UserError: it is missing, of another shape, not finite, or not a rotation and a translation.
+    """
+    try:
+        matrix = np.asarray(record["transform_matrix"], dtype=np.float64)
+    except KeyError:
+        raise UserError(f"{where} has no 'transform_matrix': add its camera pose or remove the frame.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"{where}: 'transform_matrix' must be 4 rows of 4 numbers.") from None
+    if matrix.shape == (3, 4):
+        matrix = np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
+    if matrix.shape != (4, 4):
+        raise UserError(f"{where}: 'transform_matrix' must be 4 x 4, but is {' x '.join(map(str, matrix.shape))}.")
+    if not np.isfinite(matrix).all():
+        raise UserError(f"{where}: the pose has NaN or infinite numbers: correct it or remove the frame.")
+    if not np.allclose(matrix[3], [0.0, 0.0, 0.0, 1.0], atol=1e-6):
+        raise UserError(f"{where}: the last row of the pose must be 0 0 0 1, but is {matrix[3].tolist()}.")
+    rotation = matrix[:3, :3]
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = rotation.T @ rotation
+    if not np.abs(product - np.eye(3)).max() <= RIGID_TOLERANCE:
+        raise UserError(
+            f"{where}: the pose is not rigid (its rotation is scaled or sheared; axes have lengths "
+            f"{', '.join(f'{length:.4g}' for length in np.linalg.norm(rotation, axis=0))}): "
+            "give a rotation and a translation."
+        )
+    if np.linalg.det(rotation) < 0:
+        raise UserError(f"{where}: the pose is a reflection, not a rotation: check the axes of its source.")
+    return matrix

@@ -1,0 +1,54 @@
+"""Images of frames: sizes without decoding, pixels with clear errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from trase_ns.capture.frame import Frame
+from trase_ns.errors import UserError
+
+# Pillow raises its own errors for broken headers, SyntaxError for broken PNG chunks, and one for decompression bombs.
+IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels of the image at `path`, from its header alone.
+
+    Raises:
+        UserError: the file is missing or is not an image.
+    """
+    if not path.is_file():
+        raise UserError(f"image {path} is missing: put it there or remove its frame from the data set.")
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except IMAGE_ERRORS as error:
+        raise UserError(f"image {path} cannot be read ({error}): replace it or remove its frame.") from error
+
+
+def load_image(frame: Frame) -> np.ndarray:
+    """Return the pixels of a frame, [H, W, 3] or, where the file has transparency, [H, W, 4], uint8 sRGB.
+
+    Raises:
+        UserError: the file is missing, truncated or not an image, or its size is not the frame's.
+    """
+    size = image_size(frame.image_path)
+    if size != (frame.width, frame.height):
+        raise UserError(
+            f"image {frame.image_path} is {size[0]} x {size[1]} pixels, but its camera is for "
+            f"{frame.width} x {frame.height}: restore the image or correct the intrinsics of the frame."
+        )
+    try:
+        with Image.open(frame.image_path) as image:
+            image.load()
+            if image.mode.startswith("I"):  # 16 bits a pixel
+                image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+            transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+            return np.asarray(image.convert("RGBA" if transparent else "RGB"))
+    except IMAGE_ERRORS as error:
+        raise UserError(
+            f"image {frame.image_path} cannot be read ({error}): it may be truncated; replace it or remove its frame."
+        ) from error

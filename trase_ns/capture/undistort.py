@@ -1,0 +1,68 @@
+"""From the picture that a lens made to the one a pinhole would have made."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from trase_ns.capture.frame import Frame
+
+
+def pinhole(frame: Frame) -> tuple[float, float, float, float]:
+    """Return fx, fy, cx, cy in pixels of the undistorted picture of `frame`, which keeps its size."""
+    if not is_distorted(frame):
+        return frame.fx, frame.fy, frame.cx, frame.cy
+    K = _maps(_key(frame))[0]
+    return float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])
+
+
+def undistort(picture: np.ndarray, frame: Frame, nearest: bool = False) -> np.ndarray:
+    """Undistort a picture of `frame`.
+
+    Args:
+        picture: [H, W] or [H, W, C] at the frame's size.
+        frame: gives the intrinsics and the distortion.
+        nearest: take the nearest pixel (for masks) instead of interpolating.
+
+    Returns:
+        A picture of the same shape and dtype; the input itself where the frame has no distortion.
+    """
+    if not is_distorted(frame):
+        return picture
+    import cv2
+
+    _, horizontal, vertical = _maps(_key(frame))
+    return cv2.remap(picture, horizontal, vertical, cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR)
+
+
+def is_distorted(frame: Frame) -> bool:
+    """Whether the lens of `frame` distorts."""
+    return frame.distortion is not None and any(value != 0 for value in frame.distortion)
+
+
+def _key(frame: Frame) -> tuple:
+    assert frame.distortion is not None
+    return (frame.fx, frame.fy, frame.cx, frame.cy, frame.width, frame.height, frame.fisheye, *frame.distortion)
+
+
+@lru_cache(maxsize=8)
+def _maps(key: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """New intrinsics and the two look-up maps for a lens."""
+    import cv2
+
+    fx, fy, cx, cy, width, height, fisheye, *distortion = key
+    # OpenCV puts the centre of the first pixel at (0, 0), we at (0.5, 0.5).
+    K = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
+    size = (width, height)
+    if fisheye:
+        coefficients = np.array(distortion[:4])
+        new_K = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(K, coefficients, size, np.eye(3), balance=0)
+        maps = cv2.fisheye.initUndistortRectifyMap(K, coefficients, np.eye(3), new_K, size, cv2.CV_32FC1)
+    else:
+        coefficients = np.array(distortion)
+        new_K, _ = cv2.getOptimalNewCameraMatrix(K, coefficients, size, 0)
+        maps = cv2.initUndistortRectifyMap(K, coefficients, np.eye(3), new_K, size, cv2.CV_32FC1)
+    new_K = np.array(new_K)
+    new_K[:2, 2] += 0.5
+    return new_K, maps[0], maps[1]

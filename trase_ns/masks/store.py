@@ -1,0 +1,130 @@
+"""The masks of a capture on disk: one small compressed file a frame, whole or absent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trase_ns.errors import UserError
+from trase_ns.files import atomic_write
+from trase_ns.masks.mask_set import MaskSet
+
+SUFFIX = ".npz"
+STAGING = ".unfinished"
+
+
+class MaskStore:
+    """Masks in a folder, `<frame name>.npz` for each frame.
+
+    A file holds the COCO counts of all masks end to end (`counts`, `ends`), `scores`, `size` (height, width), and
+    `key`, a JSON text that says from which image, model and parameters the masks were made.
+    """
+
+    def __init__(self, directory: Path | str):
+        self.directory = Path(directory)
+
+    def path(self, frame: str) -> Path:
+        """Return the file of a frame's masks, whether it exists or not."""
+        return self.directory / f"{frame}{SUFFIX}"
+
+    def __contains__(self, frame: str) -> bool:
+        return self.path(frame).is_file()
+
+    def frames(self) -> list[str]:
+        """Return the names of all frames with masks here, sorted."""
+        paths = (path.relative_to(self.directory) for path in self.directory.rglob(f"*{SUFFIX}"))
+        return sorted(
+            path.as_posix()[: -len(SUFFIX)] for path in paths if not any(part.startswith(".") for part in path.parts)
+        )
+
+    def save(self, masks: MaskSet, key: dict[str, Any]) -> None:
+        """Write the masks of a frame at one stroke: after a kill the file is the old one or the new one.
+
+        Args:
+            masks: the masks.
+            key: what they were made from; anything that JSON can hold.
+
+        Raises:
+            UserError: the folder cannot be written or the disk is full.
+        """
+        with (
+            atomic_write(self.path(masks.frame), staging=self.directory / STAGING) as temporary,
+            open(temporary, "wb") as file,
+        ):
+            np.savez_compressed(
+                file,
+                counts=np.frombuffer(b"".join(masks.rles), dtype=np.uint8),
+                ends=np.cumsum([len(counts) for counts in masks.rles], dtype=np.int64),
+                scores=masks.scores.astype(np.float32),
+                size=np.array([masks.height, masks.width], dtype=np.int64),
+                key=np.array(json.dumps(key, sort_keys=True)),
+            )
+
+    def load(self, frame: str) -> MaskSet:
+        """Read the masks of a frame.
+
+        Raises:
+            UserError: there is no file, or it is damaged.
+        """
+        with self._open(frame) as content:
+            height, width = (int(number) for number in content["size"])
+            counts, ends = content["counts"].tobytes(), [int(end) for end in content["ends"]]
+            starts = [0, *ends[:-1]]
+            rles = tuple(counts[start:end] for start, end in zip(starts, ends, strict=True))
+            masks = MaskSet(frame, height, width, rles, content["scores"].astype(np.float32))
+            if len(masks.scores) != len(masks.runs):  # decoding the runs checks them
+                raise ValueError("scores and masks differ in number")
+        return masks
+
+    def key(self, frame: str) -> dict[str, Any] | None:
+        """Return the key of a frame's masks, None where they are missing or damaged."""
+        try:
+            with self._open(frame) as content:
+                # Each part carries a checksum: reading all of them finds a damaged file.
+                key = json.loads(str({name: content[name] for name in content.files}["key"]))
+        except UserError:
+            return None
+        return key if isinstance(key, dict) else None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the folder for one writer, and clear away what a killed one left unfinished.
+
+        Raises:
+            UserError: another process writes masks here, or the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.directory / ".lock", timeout=0):
+                shutil.rmtree(self.directory / STAGING, ignore_errors=True)
+                try:
+                    yield
+                finally:
+                    shutil.rmtree(self.directory / STAGING, ignore_errors=True)
+        except Timeout:
+            raise UserError(f"another process is making masks in {self.directory}: wait for it or stop it.") from None
+        except OSError as error:
+            raise UserError(
+                f"cannot write masks to {self.directory} ({error.strerror or error}): choose a folder with --output."
+            ) from error
+
+    @contextmanager
+    def _open(self, frame: str) -> Iterator[Any]:
+        path = self.path(frame)
+        if not path.is_file():
+            raise UserError(f"frame {frame} has no masks in {self.directory}: make them with `trase masks --data DIR`.")
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                yield content
+        except Exception as error:  # zip, zlib and numpy raise errors of many kinds for damaged files
+            raise UserError(
+                f"the mask file {path} is damaged ({error}): delete it and run `trase masks` again."
+            ) from error
