@@ -1,0 +1,328 @@
+"""A built-in scene as a data set on disk: pictures, poses, seed points, SAM-like masks and an exact benchmark."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from trase_ns.console import track
+from trase_ns.errors import UserError
+from trase_ns.masks.simulated import simulate_annotations
+from trase_ns.scene.camera import Camera
+from trase_ns.synthetic import cameras
+from trase_ns.synthetic.scene import Picture, Scene
+from trase_ns.synthetic.tabletop import tabletop
+
+SCENES = {"tabletop": tabletop}
+VERSION = 1  # of what this module writes: raise it with every change of the pictures
+_SEED_MOMENT, _SEED_SPAN = 0.5, 0.04  # moving things give seed points only near this time
+
+
+@dataclass(frozen=True)
+class SceneParameters:
+    """All that decides what a data set holds; two data sets of the same parameters are equal byte for byte."""
+
+    scene: str = "tabletop"
+    seed: int = 0
+    frames: int = 100
+    width: int = 256
+    height: int = 192
+    cameras: Literal["moving", "several"] = "moving"
+    rig: int = 6
+    held_out: int = 24
+    points: int = 3000
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """One picture to take."""
+
+    name: str
+    split: Literal["train", "test"]
+    c2w: np.ndarray
+    time: float
+
+
+def make_scene(
+    directory: Path | str,
+    seed: int = 0,
+    frames: int = 100,
+    width: int = 256,
+    height: int = 192,
+    cameras: Literal["moving", "several"] = "moving",
+    rig: int = 6,
+    held_out: int = 24,
+    points: int = 3000,
+    scene: str = "tabletop",
+) -> Path:
+    """Write a built-in moving scene as a data set, ready for training and for evaluation.
+
+    The folder holds `images/`, `transforms.json` (Nerfstudio's format, a `time` in [0, 1] for each frame, splits),
+    `sparse_pc.ply` (seed points), `masks/` (SAM-like masks of the training frames, COCO RLE), `benchmark/` (exact
+    masks and prompts: objects seen in held-out frames, each prompted in one training frame) and `scene.json`.
+    World units are about a metre, z is up, poses are camera to world in OpenGL axes.
+
+    Args:
+        directory: the data set's folder; made, or reused where it already holds the same scene.
+        seed: draws textures, motions, masks and seed points; the same seed gives the same bytes.
+        frames: number of moments that are trained on.
+        width, height: picture size in pixels.
+        cameras: "moving" is one camera that sweeps around, one picture a moment; "several" are `rig` cameras at rest,
+            each with a picture of every moment.
+        rig: number of cameras at rest.
+        held_out: number of pictures of another camera, at moments half-way between the others.
+        points: number of seed points.
+        scene: name of the scene, a key of `SCENES`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: the folder holds something else or cannot be written; a number is out of range; the ray-casting
+            library is not installed.
+    """
+    parameters = SceneParameters(scene, seed, frames, width, height, cameras, rig, held_out, points)
+    _check(parameters)
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        if _read_parameters(directory) == asdict(parameters):
+            return directory
+        raise UserError(
+            f"{directory} is not empty and does not hold the built-in scene with these parameters. "
+            "Choose another folder, or remove it."
+        )
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    except OSError as error:
+        raise UserError(
+            f"cannot write {directory}: {error.strerror}. Choose a folder that you may write to."
+        ) from error
+    try:
+        temporary.chmod(0o755)
+        _write(temporary, parameters)
+        os.replace(temporary, directory)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {directory}: {error.strerror or error}. Free space or choose another folder."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return directory
+
+
+def open_scene(directory: Path | str) -> Scene:
+    """Return the scene that a data set of `make_scene` shows, to ray-cast it from other views and at other times.
+
+    Raises:
+        UserError: the folder holds no such data set.
+    """
+    parameters = _read_parameters(Path(directory))
+    if parameters is None or parameters.get("scene") not in SCENES or parameters.get("version") != VERSION:
+        raise UserError(f"{directory} holds no built-in scene of this version: make one with make_scene.")
+    return SCENES[parameters["scene"]](parameters["seed"])
+
+
+def _check(parameters: SceneParameters) -> None:
+    if parameters.scene not in SCENES:
+        raise UserError(f"no built-in scene is called {parameters.scene!r}: choose one of {', '.join(SCENES)}.")
+    if parameters.cameras not in ("moving", "several"):
+        raise UserError(f'cameras must be "moving" or "several", not {parameters.cameras!r}.')
+    lowest = {"seed": 0, "frames": 2, "width": 32, "height": 32, "rig": 1, "held_out": 1, "points": 0}
+    for name, bound in lowest.items():
+        if getattr(parameters, name) < bound:
+            raise UserError(f"{name} must be at least {bound}, not {getattr(parameters, name)}.")
+
+
+def _read_parameters(directory: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads((directory / "scene.json").read_text())["parameters"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _shots(parameters: SceneParameters) -> list[_Shot]:
+    """All pictures to take: training ones by time, then held-out ones by time."""
+    times = np.linspace(0, 1, parameters.frames)
+    shots = []
+    for i, time in enumerate(times):
+        if parameters.cameras == "moving":
+            shots.append(_Shot(f"train_{i:04d}", "train", cameras.moving(time), time))
+        else:
+            for camera in range(parameters.rig):
+                pose = cameras.rig(camera, parameters.rig)
+                shots.append(_Shot(f"train_cam{camera:02d}_{i:04d}", "train", pose, time))
+    gaps = (np.arange(parameters.held_out) + 0.5) * (parameters.frames - 1) / parameters.held_out
+    for i, time in enumerate((np.floor(gaps) + 0.5) / (parameters.frames - 1)):
+        shots.append(_Shot(f"test_{i:04d}", "test", cameras.held_out(time), time))
+    return shots
+
+
+def _write(root: Path, parameters: SceneParameters) -> None:
+    """Write the whole data set into an empty folder."""
+    from PIL import Image
+
+    scene = SCENES[parameters.scene](parameters.seed)
+    focal, cx, cy = cameras.intrinsics(parameters.width, parameters.height)
+    for folder in ("images", "masks", "benchmark"):
+        (root / folder).mkdir()
+    shots = _shots(parameters)
+    benchmark = _Benchmark(scene, parameters)
+    seeds = _SeedPoints(scene, parameters, sum(shot.split == "train" for shot in shots))
+    for i, shot in enumerate(track(shots, "making the scene")):
+        camera = Camera.from_opengl(
+            shot.c2w, focal, focal, cx, cy, parameters.width, parameters.height, float(shot.time)
+        )
+        picture = scene.render(camera)
+        Image.fromarray(picture.rgb).save(root / "images" / f"{shot.name}.png")
+        if shot.split == "train":
+            rng = np.random.default_rng([parameters.seed, 2, i])
+            annotations = simulate_annotations(picture.parts, scene.parents, rng)
+            _write_json(root / "masks" / f"{shot.name}.json", annotations)
+            seeds.add(picture, camera)
+            benchmark.consider_prompts(shot.name, picture)
+        else:
+            benchmark.write_masks(root / "benchmark", shot.name, picture)
+    seeds.write(root / "sparse_pc.ply")
+    _write_json(root / "benchmark" / "benchmark.json", benchmark.description(root / "benchmark"), indent=2)
+    _write_json(root / "transforms.json", _transforms(shots, parameters), indent=2)
+    description = {
+        "parameters": asdict(parameters),
+        "world": "z up, floor at z = 0, about a metre a unit",
+        "objects": [
+            {
+                "id": id_,
+                "name": name,
+                "surroundings": name in scene.surroundings,
+                "moves": any(part.moves for part in scene.parts if part.object == name),
+                "parts": [{"id": i + 1, "name": p.name} for i, p in enumerate(scene.parts) if p.object == name],
+            }
+            for name, id_ in scene.objects.items()
+        ],
+    }
+    _write_json(root / "scene.json", description, indent=2)
+
+
+def _transforms(shots: list[_Shot], parameters: SceneParameters) -> dict[str, Any]:
+    focal, cx, cy = cameras.intrinsics(parameters.width, parameters.height)
+    files = {split: [f"images/{shot.name}.png" for shot in shots if shot.split == split] for split in ("train", "test")}
+    return {
+        "camera_model": "OPENCV",
+        "w": parameters.width,
+        "h": parameters.height,
+        "fl_x": focal,
+        "fl_y": focal,
+        "cx": cx,
+        "cy": cy,
+        "ply_file_path": "sparse_pc.ply",
+        "train_filenames": files["train"],
+        "val_filenames": files["test"],
+        "test_filenames": files["test"],
+        "frames": [
+            {"file_path": f"images/{s.name}.png", "time": float(s.time), "transform_matrix": s.c2w.tolist()}
+            for s in shots
+        ],
+    }
+
+
+class _Benchmark:
+    """Chooses prompts in training frames and writes exact masks of held-out frames."""
+
+    def __init__(self, scene: Scene, parameters: SceneParameters):
+        self.scene = scene
+        self.min_area = max(1, parameters.width * parameters.height // 400)
+        self.best: dict[str, tuple[float, list[dict[str, Any]]]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name in self.scene.objects if name not in self.scene.surroundings]
+
+    def consider_prompts(self, frame: str, picture: Picture) -> None:
+        """Keep, for each object, the frame that shows all its parts best: a click in the middle of each part."""
+        from scipy.ndimage import distance_transform_edt
+
+        height, width = picture.parts.shape
+        for name in self.names:
+            prompts, worst = [], np.inf
+            for part, owner in self.scene.parents.items():
+                if owner != self.scene.objects[name]:
+                    continue
+                depth = distance_transform_edt(np.pad(picture.parts == part, 1))[1:-1, 1:-1]
+                y, x = np.unravel_index(depth.argmax(), depth.shape)
+                worst = min(worst, float(depth[y, x]))
+                point = {"x": float((x + 0.5) / width), "y": float((y + 0.5) / height)}
+                prompts.append({"frame": f"{frame}.png", **point, "positive": True})
+            if worst > self.best.get(name, (0.0, []))[0]:
+                self.best[name] = worst, prompts
+
+    def write_masks(self, folder: Path, frame: str, picture: Picture) -> None:
+        """Write the masks of the objects that show at least 1/400 of the picture."""
+        from PIL import Image
+
+        for name in self.names:
+            mask = picture.objects == self.scene.objects[name]
+            if mask.sum() >= self.min_area:
+                (folder / name).mkdir(exist_ok=True)
+                Image.fromarray(mask.astype(np.uint8) * 255).save(folder / name / f"{frame}.png")
+
+    def description(self, folder: Path) -> dict[str, Any]:
+        """Return what benchmark.json holds."""
+        objects = [
+            {"name": name, "prompts": self.best[name][1], "masks": name}
+            for name in self.names
+            if name in self.best and (folder / name).is_dir()
+        ]
+        return {"version": 1, "objects": objects}
+
+
+class _SeedPoints:
+    """Gathers points as structure from motion would: on surfaces that are seen, mostly on those at rest."""
+
+    def __init__(self, scene: Scene, parameters: SceneParameters, frames: int):
+        self.rng = np.random.default_rng([parameters.seed, 3])
+        self.count = parameters.points
+        self.per_frame = -(-4 * self.count // frames)
+        self.moving = np.array([False, *(part.moves for part in scene.parts)])
+        self.points: list[np.ndarray] = []
+        self.colors: list[np.ndarray] = []
+
+    def add(self, picture: Picture, camera: Camera) -> None:
+        """Take points from a training picture."""
+        height, width = picture.parts.shape
+        rows, columns = self.rng.integers(height, size=self.per_frame), self.rng.integers(width, size=self.per_frame)
+        parts = picture.parts[rows, columns]
+        keep = (parts > 0) & (~self.moving[parts] | (abs(camera.time - _SEED_MOMENT) <= _SEED_SPAN))
+        rows, columns = rows[keep], columns[keep]
+        K, viewmat = camera.K.double().numpy(), camera.viewmat.double().numpy()
+        depth = picture.depth[rows, columns].astype(np.float64)
+        # Triangulation errs most along the view.
+        depth *= 1 + 0.004 * self.rng.standard_normal(len(depth))
+        pixels = np.stack([columns + 0.5, rows + 0.5], axis=-1)
+        local = np.concatenate([(pixels - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((len(pixels), 1))], axis=-1)
+        self.points.append((local * depth[:, None] - viewmat[:3, 3]) @ viewmat[:3, :3])
+        self.colors.append(picture.rgb[rows, columns])
+
+    def write(self, path: Path) -> None:
+        """Write a random choice of the points as a PLY file."""
+        from plyfile import PlyData, PlyElement
+
+        points, colors = np.concatenate(self.points), np.concatenate(self.colors)
+        chosen = self.rng.permutation(len(points))[: self.count]
+        table = np.empty(len(chosen), dtype=[(c, "<f4") for c in "xyz"] + [(c, "u1") for c in ("red", "green", "blue")])
+        for i, axis in enumerate("xyz"):
+            table[axis] = points[chosen, i]
+        for i, channel in enumerate(("red", "green", "blue")):
+            table[channel] = colors[chosen, i]
+        PlyData([PlyElement.describe(table, "vertex")], text=False, byte_order="<").write(str(path))
+
+
+def _write_json(path: Path, content: Any, indent: int | None = None) -> None:
+    path.write_text(json.dumps(content, indent=indent) + "\n")
