@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from trase_ns.errors import UserError
+
 COMMANDS = {
     "masks": "Make the masks of a data set with SAM, or import masks that you have.",
     "cluster": "Find the objects of a trained run anew, with other settings.",
@@ -35,10 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
-    except Exception as error:
-        from trase_ns.errors import UserError
-
-        if not isinstance(error, UserError) or os.environ.get("TRASE_DEBUG") == "1":
+    except UserError as error:
+        if os.environ.get("TRASE_DEBUG") == "1":
             raise
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
