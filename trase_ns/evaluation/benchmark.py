@@ -75,7 +75,7 @@ def load_benchmark(directory: Path) -> Benchmark:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}. Give a folder with a {FILE_NAME}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not JSON: {error}. Mend or rewrite it.") from error
     root = _Entry(file, "the document", document)
     if root.get("version") != VERSION:
