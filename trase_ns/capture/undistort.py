@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from trase_ns.capture.frame import Frame
+from trase_ns.capture.frame import Distortion, Frame
 
 
 def pinhole(frame: Frame) -> tuple[float, float, float, float]:
@@ -43,7 +43,12 @@ def is_distorted(frame: Frame) -> bool:
 
 def _key(frame: Frame) -> tuple:
     assert frame.distortion is not None
-    return (frame.fx, frame.fy, frame.cx, frame.cy, frame.width, frame.height, frame.fisheye, *frame.distortion)
+    return (frame.fx, frame.fy, frame.cx, frame.cy, frame.width, frame.height, frame.fisheye, frame.distortion)
+
+
+def _coefficients(fisheye: bool, lens: Distortion) -> np.ndarray:
+    """Return the coefficients in the order of OpenCV's model."""
+    return np.array([lens.k1, lens.k2, lens.k3, lens.k4] if fisheye else [*lens, 0.0, 0.0])
 
 
 @lru_cache(maxsize=8)
@@ -51,18 +56,33 @@ def _maps(key: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """New intrinsics and the two look-up maps for a lens."""
     import cv2
 
-    fx, fy, cx, cy, width, height, fisheye, *distortion = key
+    fx, fy, cx, cy, width, height, fisheye, lens = key
     # OpenCV puts the centre of the first pixel at (0, 0), we at (0.5, 0.5).
     K = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
     size = (width, height)
+    coefficients = _coefficients(fisheye, lens)
     if fisheye:
-        coefficients = np.array(distortion[:4])
         new_K = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(K, coefficients, size, np.eye(3), balance=0)
         maps = cv2.fisheye.initUndistortRectifyMap(K, coefficients, np.eye(3), new_K, size, cv2.CV_32FC1)
     else:
-        coefficients = np.array(distortion)
         new_K, _ = cv2.getOptimalNewCameraMatrix(K, coefficients, size, 0)
         maps = cv2.initUndistortRectifyMap(K, coefficients, np.eye(3), new_K, size, cv2.CV_32FC1)
     new_K = np.array(new_K)
     new_K[:2, 2] += 0.5
     return new_K, maps[0], maps[1]
+
+
+def undistort_point(x: float, y: float, frame: Frame) -> tuple[float, float]:
+    """Return where the point (x right, y down, in pixels) of the picture of `frame` is in the undistorted one."""
+    if not is_distorted(frame):
+        return x, y
+    import cv2
+
+    assert frame.distortion is not None
+    K = np.array([[frame.fx, 0, frame.cx], [0, frame.fy, frame.cy], [0, 0, 1]])
+    fx, fy, cx, cy = pinhole(frame)
+    new_K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+    undistort_points = cv2.fisheye.undistortPoints if frame.fisheye else cv2.undistortPoints
+    point = np.array([[[x, y]]], dtype=np.float64)
+    moved = undistort_points(point, K, _coefficients(frame.fisheye, frame.distortion), P=new_K)
+    return float(moved[0, 0, 0]), float(moved[0, 0, 1])

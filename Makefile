@@ -1,0 +1,45 @@
+# Everything happens in .venv. PYTHON may name an interpreter of version 3.10 to 3.12.
+PYTHON ?= $(shell for v in 3.11 3.12 3.10; do command -v python$$v 2>/dev/null && break; done || echo python3)
+BIN := .venv/bin
+SYSTEM_PACKAGES := ffmpeg libusb-1.0-0 chromium
+DEMO := demo
+
+.PHONY: install system demo test check clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+		{ echo "error: $(PYTHON) is not Python 3.10 to 3.12; run make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet "uv==$$(sed -n 's/^uv==//p' constraints.txt)"
+	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt \
+		torch torchvision --editable ".[sam,synthetic,test,dev]"
+	touch $@
+
+# What the tests need beside Python packages. Where it cannot be installed it is named, and those tests skip.
+system:
+	@for package in $(SYSTEM_PACKAGES); do \
+		dpkg -s $$package >/dev/null 2>&1 && continue; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			[ -n "$$updated" ] || { apt-get update -qq && updated=1; }; \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$package >/dev/null && continue; \
+		fi; \
+		echo "note: system package $$package is missing; tests that need it will be skipped"; \
+	done
+
+demo: install
+	$(BIN)/trase demo --output-dir $(DEMO)
+
+test: install system
+	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "slow"
+
+check: install
+	$(BIN)/ruff format --check trase_ns tests
+	$(BIN)/ruff check trase_ns tests
+	$(BIN)/pyright
+
+clean:
+	rm -rf .venv $(DEMO) test-artifacts .pytest_cache .ruff_cache build *.egg-info
+	find trase_ns tests -name __pycache__ -prune -exec rm -rf {} +

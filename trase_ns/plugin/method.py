@@ -1,0 +1,54 @@
+"""The method `trase` of ns-train."""
+
+from __future__ import annotations
+
+from nerfstudio.configs.base_config import LocalWriterConfig, LoggingConfig, MachineConfig, ViewerConfig
+from nerfstudio.engine.optimizers import AdamOptimizerConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
+from nerfstudio.plugins.types import MethodSpecification
+
+from trase_ns.plugin.compatibility import install_error_messages, problem
+from trase_ns.plugin.datamanager import TraseDataManagerConfig
+from trase_ns.plugin.dataparser import TraseDataParserConfig
+from trase_ns.plugin.model import TraseModelConfig
+from trase_ns.plugin.preset import device, preset
+from trase_ns.plugin.trainer import HOST, GeometryDecayConfig, TraseTrainerConfig
+
+install_error_messages()
+
+
+def _adam(rate: float, final: float | None = None, steps: int = 0) -> dict:
+    scheduler = GeometryDecayConfig(lr_final=final, max_steps=steps) if final is not None else None
+    return {"optimizer": AdamOptimizerConfig(lr=rate, eps=1e-15), "scheduler": scheduler}
+
+
+trase = MethodSpecification(
+    config=TraseTrainerConfig(
+        method_name="trase",
+        machine=MachineConfig(device_type=device()),
+        steps_per_save=preset().steps_per_save,
+        steps_per_eval_batch=0,
+        steps_per_eval_image=500,
+        steps_per_eval_all_images=0,
+        logging=LoggingConfig(local_writer=LocalWriterConfig(enable=False), profiler="none"),
+        pipeline=VanillaPipelineConfig(
+            datamanager=TraseDataManagerConfig(dataparser=TraseDataParserConfig(), cache_images_type="uint8"),
+            model=TraseModelConfig(),
+        ),
+        # Rates of the paper's program; the scene is normalised to an extent of one.
+        optimizers={
+            "means": _adam(1.6e-4 * 5, 1.6e-6 * 5),
+            "scales": _adam(0.005),
+            "quats": _adam(0.001),
+            "features_dc": _adam(0.0025),
+            "features_rest": _adam(0.0025 / 20),
+            "opacities": _adam(0.05),
+            "object_features": _adam(0.0025),
+            "deformation": _adam(8e-4, 1.6e-6, preset().deformation_lr_steps),
+        },
+        viewer=ViewerConfig(websocket_host=HOST, num_rays_per_chunk=1 << 15),
+        vis="viewer+tensorboard",
+    ),
+    description="TRASE: reconstruct a moving scene and find its objects."
+    + (f" NOT USABLE HERE: {problem()}" if problem() else ""),
+)

@@ -1,0 +1,313 @@
+"""The model that Nerfstudio trains: moving Gaussians, their features and their objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
+from nerfstudio.models.base_model import ModelConfig
+from nerfstudio.models.splatfacto import SplatfactoModel
+from nerfstudio.utils.colors import get_color
+from torch import Tensor, nn
+
+from trase_ns.learning.features import FeatureStage, FeatureStageConfig
+from trase_ns.learning.smoothing import Neighbours
+from trase_ns.masks import MaskSet
+from trase_ns.plugin.densification import BoundedStrategy
+from trase_ns.plugin.initialise import initial_parameters
+from trase_ns.plugin.metrics import ImageMetrics
+from trase_ns.plugin.outputs import scene_camera, view_outputs
+from trase_ns.plugin.preset import preset
+from trase_ns.plugin.stages import FEATURES, Stage, stage_at, stages
+from trase_ns.render import render_view
+from trase_ns.scene.deformation import DeformationField
+from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.scene.spherical_harmonics import sh0_to_rgb
+from trase_ns.segmentation.objects import Segmentation
+from trase_ns.viewer.controller import SegmentationController
+from trase_ns.viewer.panel import SegmentationPanel
+
+# As in the paper.
+FEATURE_DIMENSIONS = 32
+
+
+@dataclass
+class TraseModelConfig(ModelConfig):
+    """Sizes and schedule of a run. Defaults that depend on the device are those of this machine."""
+
+    _target: type = field(default_factory=lambda: TraseModel)
+
+    warmup_steps: int = field(default_factory=lambda: preset().warmup_steps)
+    """First steps, without deformation: the Gaussians find the scene's mean shape."""
+    geometry_steps: int = field(default_factory=lambda: preset().geometry_steps)
+    """Steps that train Gaussians and deformation, the warm-up among them."""
+    feature_steps: int = field(default_factory=lambda: preset().feature_steps)
+    """Steps after those that train the features, with everything else frozen. 0: geometry only."""
+
+    sh_degree: int = field(default_factory=lambda: preset().sh_degree)
+    """Degree of the spherical harmonics: 0 is one colour from everywhere."""
+    sh_degree_interval: int = 1000
+    """Steps after which one more degree is used."""
+    max_gaussians: int = field(default_factory=lambda: preset().max_gaussians)
+    """Number of Gaussians at which densification stops to add."""
+    densify_from: int = 500
+    """First step of densification."""
+    densify_until: int = field(default_factory=lambda: preset().densify_until)
+    """Last step of densification."""
+    densify_every: int = 100
+    """Steps between densifications."""
+    densify_gradient: float = field(default_factory=lambda: preset().densify_gradient)
+    """Mean gradient of a Gaussian's place in the picture over which it is split or cloned."""
+    densify_size: float = 0.01
+    """Gaussians larger than this (in units of the normalised scene) are split, smaller ones cloned."""
+    opacity_reset_every: int = field(default_factory=lambda: preset().opacity_reset_every)
+    """Steps between resets of the opacity."""
+    min_opacity: float = 0.005
+    """Gaussians less opaque than this are removed."""
+    max_scale: float = 1.0
+    """Gaussians larger than this (in units of the normalised scene) are removed after the first opacity reset."""
+    ssim_weight: float = 0.2
+    """Share of the structural similarity in the colour loss (lambda of equation 2)."""
+    background_color: Literal["random", "black", "white"] = "random"
+    """Behind the Gaussians while training; pictures with transparency are put on the same colour."""
+    rasterize_mode: Literal["classic", "antialiased"] = "classic"
+    """How Gaussians smaller than a pixel are treated."""
+
+    deformation: bool = True
+    """Let the Gaussians move. Off: a scene at rest, for comparison."""
+    field_depth: int = field(default_factory=lambda: preset().field_depth)
+    """Hidden layers of the deformation field."""
+    field_width: int = field(default_factory=lambda: preset().field_width)
+    """Units of a hidden layer of the deformation field."""
+    field_position_bands: int = 10
+    """Frequencies that encode the position for the deformation field."""
+    field_time_bands: int = 10
+    """Frequencies that encode the time for the deformation field."""
+    time_noise: float = 0.1
+    """Noise on the time at the start, in frame intervals (annealed smooth training)."""
+    time_noise_steps: int = field(default_factory=lambda: preset().time_noise_steps)
+    """Steps over which that noise falls to zero."""
+
+    features: FeatureStageConfig = field(default_factory=lambda: FeatureStageConfig(pixels=preset().feature_pixels))
+    """The objective of the feature stage."""
+    objects: Literal["masks", "mask-features", "hdbscan", "dbscan"] = "masks"
+    """How objects are found at the end: by what masks share in 4D, or by clustering features."""
+    lpips: Literal["auto", "on", "off"] = "auto"
+    """Measure LPIPS in evaluations. auto: where its weights are on this machine already; on: download them."""
+
+
+class TraseModel(SplatfactoModel):
+    """Moving Gaussians with features.
+
+    A subclass of Splatfacto, so that stock Nerfstudio tools take its runs; the rendering, the schedule and the
+    parameters are our own.
+    """
+
+    config: TraseModelConfig  # type: ignore[assignment]
+
+    def populate_modules(self) -> None:
+        """Make the parameters from the seed points."""
+        config = self.config
+        assert self.seed_points is not None
+        self.gauss_params = initial_parameters(*self.seed_points, config.sh_degree, FEATURE_DIMENSIONS)
+        self.field: DeformationField | None = None
+        if config.deformation:
+            self.field = DeformationField(
+                depth=config.field_depth,
+                width=config.field_width,
+                position_bands=config.field_position_bands,
+                time_bands=config.field_time_bands,
+            )
+            self.field.set_box(self.gauss_params["means"].data)
+        self.segmentation: Segmentation | None = None
+        self.stages: list[Stage] = stages(
+            config.warmup_steps, config.densify_until, config.geometry_steps, config.feature_steps
+        )
+        self.metrics = ImageMetrics(config.lpips)
+        self.strategy = BoundedStrategy(
+            prune_opa=config.min_opacity,
+            grow_grad2d=config.densify_gradient,
+            grow_scale3d=config.densify_size,
+            prune_scale3d=config.max_scale,
+            refine_start_iter=config.densify_from,
+            refine_stop_iter=min(config.densify_until, config.geometry_steps),
+            reset_every=config.opacity_reset_every,
+            refine_every=config.densify_every,
+            max_gaussians=config.max_gaussians,
+        )
+        self.strategy_state = self.strategy.initialize_state(scene_scale=1.0)
+        times = {frame.time for frame in self.kwargs["metadata"]["frames"]}
+        self.frame_interval = 1.0 / max(len(times), 1)
+        self.background_color = get_color("black" if config.background_color == "random" else config.background_color)
+        self.crop_box = None
+        self.step = 0
+        self._feature_stage: FeatureStage | None = None
+        self.controller = SegmentationController(lambda: self.scene, lambda: self.segmentation)
+        # Nerfstudio finds the panel as a public attribute.
+        self.panel = SegmentationPanel(self.controller)
+
+    @property
+    def scene(self) -> DynamicGaussians:
+        """The scene as it is now; its tensors are the model's own parameters."""
+        p = self.gauss_params
+        return DynamicGaussians(
+            means=p["means"],
+            quats=p["quats"],
+            log_scales=p["scales"],
+            logit_opacities=p["opacities"].squeeze(-1),
+            sh0=p["features_dc"],
+            sh_rest=p["features_rest"],
+            features=p["object_features"],
+            field=self.field if self.step >= self.config.warmup_steps else None,
+        )
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the present step."""
+        return stage_at(self.step, self.stages)
+
+    @property
+    def active_sh_degree(self) -> int:
+        """Degree of the harmonics that the present step uses."""
+        return min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
+
+    @property
+    def colors(self) -> Tensor:
+        """[N, 3] colours of degree 0, for Nerfstudio's exporter."""
+        return sh0_to_rgb(self.features_dc)
+
+    @property
+    def shs_0(self) -> Tensor:
+        """[N, 3] coefficients of degree 0: ours are coefficients at every degree."""
+        return self.features_dc
+
+    def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return a group for each kind of parameter of the Gaussians, and one for the deformation field."""
+        groups = {name: [parameter] for name, parameter in self.gauss_params.items()}
+        if self.field is not None:
+            groups["deformation"] = list(self.field.parameters())
+        return groups
+
+    def get_training_callbacks(self, training_callback_attributes: TrainingCallbackAttributes):
+        """Follow the steps; densify after those of the geometry."""
+        optimizers = training_callback_attributes.optimizers
+        before, after = TrainingCallbackLocation.BEFORE_TRAIN_ITERATION, TrainingCallbackLocation.AFTER_TRAIN_ITERATION
+        return [
+            TrainingCallback([before], self.step_cb, args=[optimizers]),
+            TrainingCallback([after], self.step_post_backward),
+        ]
+
+    def step_post_backward(self, step: int) -> None:
+        """Clone, split and prune after a geometry step."""
+        if self.stage.name != FEATURES:
+            super().step_post_backward(step)
+            self.controller.refresh()
+
+    def get_outputs(self, camera: Cameras) -> dict[str, Any]:
+        """Render a Nerfstudio camera; in the feature stage of a training nothing is rendered.
+
+        Args:
+            camera: one camera, with its time.
+
+        Returns:
+            While training "rgb" [H, W, 3] and "background" [3]; else what `view_outputs` names.
+        """
+        view = scene_camera(camera, self.device)
+        if not self.training:
+            return view_outputs(
+                self.scene,
+                view,
+                self.background_color.to(self.device),
+                self.controller,
+                self.active_sh_degree,
+                self.crop_box,
+                self.config.rasterize_mode,
+            )
+        if self.stage.name == FEATURES:
+            return {"camera": view}
+        progress = min(self.step / max(self.config.time_noise_steps, 1), 1.0)
+        noise = self.config.time_noise * self.frame_interval * (1 - progress)
+        background = self._get_background_color()
+        rendered = render_view(
+            self.scene.at(view.time, time_noise=noise),
+            view,
+            background=background,
+            sh_degree=self.active_sh_degree,
+            rasterize_mode=self.config.rasterize_mode,
+        )
+        self.info = rendered.info
+        self.strategy.step_pre_backward(self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info)
+        return {"rgb": rendered.color, "background": background}
+
+    def get_metrics_dict(self, outputs: dict, batch: dict) -> dict[str, Tensor]:
+        """Return PSNR and the number of Gaussians; nothing in the feature stage, where no picture is made."""
+        if "rgb" not in outputs:
+            return {"gaussian_count": torch.tensor(float(self.num_points))}
+        target = self._target(batch, outputs["background"])
+        error = (outputs["rgb"].detach() - target).square().mean()
+        psnr = -10 * torch.log10(error.clamp_min(1e-10))
+        return {"psnr": psnr, "gaussian_count": torch.tensor(float(self.num_points))}
+
+    def get_loss_dict(self, outputs: dict, batch: dict, metrics_dict=None) -> dict[str, Tensor]:
+        """Return the colour loss (equation 2), or in the feature stage the objective of equation 8."""
+        if "rgb" not in outputs:
+            return self._feature_loss(outputs["camera"], batch)
+        from pytorch_msssim import ssim
+
+        target = self._target(batch, outputs["background"])
+        color = outputs["rgb"]
+        difference = (color - target).abs().mean()
+        images = [picture.permute(2, 0, 1)[None] for picture in (color, target)]
+        # The window is 11 pixels wide; a smaller picture has no structure to compare.
+        similarity = ssim(*images, data_range=1.0) if min(color.shape[:2]) >= 11 else 1 - difference
+        weight = self.config.ssim_weight
+        return {"color": (1 - weight) * difference + weight * (1 - similarity)}
+
+    def _feature_loss(self, view, batch: dict) -> dict[str, Tensor]:
+        if self._feature_stage is None:
+            for name, parameter in self.gauss_params.items():
+                parameter.requires_grad_(name == "object_features")
+            if self.field is not None:
+                self.field.requires_grad_(False)
+            scene = self.scene.detach()
+            self._feature_stage = FeatureStage(scene, Neighbours(scene.means), self.config.features)
+        masks: MaskSet | None = batch["mask_set"]
+        features = self.gauss_params["object_features"]
+        if masks is None or not len(masks):
+            return {"contrastive": features.sum() * 0.0}
+        return self._feature_stage.loss(features, view, masks, batch["frame_index"])
+
+    def _target(self, batch: dict, background: Tensor) -> Tensor:
+        image = batch["image"].to(self.device).float() / 255.0
+        return self.composite_with_background(image, background)
+
+    def get_image_metrics_and_images(self, outputs: dict, batch: dict) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Compare a rendered view with the picture: PSNR, SSIM and, where its weights are, LPIPS."""
+        color = outputs["rgb"]
+        target = self._target(batch, outputs["background"].reshape(-1, 3)[0])
+        pictures = {"img": torch.cat([target, color], dim=1)}
+        if "segments" in outputs:
+            pictures["segments"] = outputs["segments"]
+        return self.metrics(color, target), pictures
+
+    def update_to_step(self, step: int) -> None:
+        """Take up the schedule at `step`, for a checkpoint that is loaded."""
+        self.step = step
+
+    def load_state_dict(self, state: dict, **kwargs):  # type: ignore[override]
+        """Load a checkpoint of any number of Gaussians; the parameters stay the objects that optimizers hold."""
+        for name, parameter in self.gauss_params.items():
+            saved = state[f"gauss_params.{name}"]
+            parameter.data = parameter.data.new_zeros(saved.shape)
+        return nn.Module.load_state_dict(self, state, **kwargs)
+
+    def get_extra_state(self) -> dict:
+        """Return the objects, to be saved in the checkpoint."""
+        return {} if self.segmentation is None else self.segmentation.to_state()
+
+    def set_extra_state(self, state: dict) -> None:
+        """Take the objects from a checkpoint."""
+        self.segmentation = Segmentation.from_state(state) if state else None
