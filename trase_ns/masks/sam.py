@@ -47,6 +47,10 @@ class SamSettings:
         if not 0.0 < self.image_scale <= 1.0:
             raise UserError(f"--image-scale must lie in (0, 1], but is {self.image_scale}.")
 
+    def key(self, model_hash: str) -> dict[str, Any]:
+        """Return what masks depend on beside their image: the settings and the SHA-256 of the model's weights."""
+        return {"generator": "sam", "model": model_hash, **asdict(self)}
+
 
 class SamGenerator:
     """Finds the masks of an image.
@@ -60,7 +64,7 @@ class SamGenerator:
     def __init__(self, model: Sam, model_hash: str, settings: SamSettings):
         from segment_anything import SamAutomaticMaskGenerator
 
-        self.key: dict[str, Any] = {"generator": "sam", "model": model_hash, **asdict(settings)}
+        self.key = settings.key(model_hash)
         self._scale = settings.image_scale
         self._generator = SamAutomaticMaskGenerator(
             model,
@@ -121,7 +125,7 @@ def load_sam(name: str, checkpoint: Path, device: str) -> Sam:
     except ImportError as error:
         raise UserError("segment-anything is missing: install it with `pip install segment-anything`.") from error
     state = _read_state(checkpoint)
-    found = _recognise(state)
+    found = _model_of(state)
     if found != name:
         what = f"those of {found}: pass --sam {found}" if found else "those of no SAM model: download them again"
         raise UserError(f"the weights {checkpoint} are not those of {name}, but {what}, or another --checkpoint.")
@@ -132,6 +136,18 @@ def load_sam(name: str, checkpoint: Path, device: str) -> Sam:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"the weights {checkpoint} do not fit {name} ({reason}): download them again.") from error
     return model.eval().to(device)
+
+
+def recognise(checkpoint: Path) -> str:
+    """Return the model, one of `MODELS`, whose weights a file holds.
+
+    Raises:
+        UserError: the file is damaged or holds the weights of something else.
+    """
+    found = _model_of(_read_state(checkpoint))
+    if found is None:
+        raise UserError(f"the weights {checkpoint} are those of no SAM model: correct --checkpoint.")
+    return found
 
 
 def _read_state(checkpoint: Path) -> dict[str, Any]:
@@ -151,7 +167,7 @@ def _read_state(checkpoint: Path) -> dict[str, Any]:
     return {key: value for key, value in state.items() if not str(key).startswith(unused)}
 
 
-def _recognise(state: dict[str, Any]) -> str | None:
+def _model_of(state: dict[str, Any]) -> str | None:
     if "image_encoder.layers.1.blocks.0.attn.attention_biases" in state:
         return "mobile"
     positions = state.get("image_encoder.pos_embed")
