@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-_STABILITY_OFFSET = 0.1  # pixels by which a border is moved in and out to see how stable a mask is
+from trase_ns.masks.mask_set import MaskSet
 
 
 @dataclass(frozen=True)
@@ -36,35 +35,37 @@ class SimulationConfig:
     raggedness: float = 0.7
 
 
-def simulate_annotations(
+def simulate_masks(
     labels: np.ndarray,
     parents: Mapping[int, int],
     rng: np.random.Generator,
+    frame: str = "",
     config: SimulationConfig | None = None,
-) -> list[dict[str, Any]]:
-    """Return masks of one frame, as segment-anything's automatic generator writes them with "coco_rle".
+) -> MaskSet:
+    """Return masks of one frame as segment-anything's automatic generator would find them.
 
     Masks overlap and nest (an object, its parts, patches of it), some objects have none, some neighbours are merged,
-    borders are ragged, and the order says nothing about the identity.
+    borders are ragged, and the order says nothing about the identity. The score of a mask is its IoU with the exact
+    region, give or take a hundredth, as SAM's predicted IoU would be.
 
     Args:
-        labels: [H, W] integers, part id of each pixel; ids that `parents` does not hold are left without masks.
+        labels: [H, W] integers, part id of each pixel; ids that `parents` does not hold get no masks.
         parents: object id of each part id.
         rng: where all chance comes from: the same state gives the same masks.
+        frame: name of the frame.
         config: how the masks go wrong.
-
-    Returns:
-        Dictionaries with `segmentation` (compressed COCO RLE), `area`, `bbox` (x, y, width, height), `predicted_iou`
-        and `stability_score`.
     """
     config = config or SimulationConfig()
-    annotations = []
+    masks, scores = [], []
     for region in _regions(labels, parents, rng, config):
-        if region.sum() >= config.min_area:
-            annotation = _annotate(region, rng, config)
-            if annotation is not None:
-                annotations.append(annotation)
-    return [annotations[i] for i in rng.permutation(len(annotations))]
+        mask = _ragged(region, rng, config)
+        if mask.any():
+            iou = (mask & region).sum() / (mask | region).sum()
+            masks.append(mask)
+            scores.append(np.clip(iou + rng.normal(0, 0.01), 0, 1))
+    order = rng.permutation(len(masks))
+    dense = np.array([masks[i] for i in order], dtype=bool).reshape(-1, *labels.shape)
+    return MaskSet.from_dense(frame, dense, [scores[i] for i in order])
 
 
 def _regions(
@@ -72,12 +73,10 @@ def _regions(
 ) -> list[np.ndarray]:
     """Exact [H, W] bool regions that become the masks of the frame."""
     visible = [int(part) for part in np.unique(labels) if int(part) in parents]
-    objects = {
-        owner: np.isin(labels, [p for p in visible if parents[p] == owner]) for owner in map(parents.get, visible)
-    }
+    owners = sorted({parents[part] for part in visible})
+    objects = {owner: np.isin(labels, [part for part in visible if parents[part] == owner]) for owner in owners}
     swallowed = set()
     regions = []
-    owners = sorted(objects)
     for i, a in enumerate(owners):
         for b in owners[i + 1 :]:
             if _could_merge(objects[a], objects[b]) and rng.random() < config.merged:
@@ -101,7 +100,7 @@ def _could_merge(a: np.ndarray, b: np.ndarray) -> bool:
     from scipy.ndimage import binary_dilation
 
     sizes = sorted([a.sum(), b.sum()])
-    return sizes[1] < 8 * sizes[0] and bool((binary_dilation(a) & b).any())
+    return sizes[1] < 3 * sizes[0] and bool((binary_dilation(a) & b).any())
 
 
 def _patch(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -115,34 +114,23 @@ def _patch(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return patch
 
 
-def _annotate(region: np.ndarray, rng: np.random.Generator, config: SimulationConfig) -> dict[str, Any] | None:
-    """The region with a ragged border as an annotation; None where nothing of it is large enough."""
-    from pycocotools import mask as coco
+def _ragged(region: np.ndarray, rng: np.random.Generator, config: SimulationConfig) -> np.ndarray:
+    """The region with a ragged border and without specks; empty where nothing of it is large enough."""
     from scipy.ndimage import distance_transform_edt, gaussian_filter
 
     noise = gaussian_filter(rng.standard_normal(region.shape), 2.0)
     # Signed distance to the border, positive inside; half a pixel, as the border lies between pixel centres.
-    signed = np.where(region, distance_transform_edt(region) - 0.5, 0.5 - distance_transform_edt(~region))
-    level = signed + config.raggedness * noise / noise.std()
-    mask = _without_specks(level > 0, config.min_area)
-    if not mask.any():
-        return None
-    rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
-    overlap = (mask & region).sum() / (mask | region).sum()
-    return {
-        "segmentation": {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")},
-        "area": int(mask.sum()),
-        "bbox": [float(value) for value in coco.toBbox(rle)],
-        "predicted_iou": float(np.clip(overlap + rng.normal(0, 0.01), 0, 1)),
-        "stability_score": float((level > _STABILITY_OFFSET).sum() / (level > -_STABILITY_OFFSET).sum()),
-    }
+    inside, outside = np.asarray(distance_transform_edt(region)), np.asarray(distance_transform_edt(~region))
+    signed = np.where(region, inside - 0.5, 0.5 - outside)
+    return _without_specks(signed + config.raggedness * noise / noise.std() > 0, config.min_area)
 
 
 def _without_specks(mask: np.ndarray, min_area: int) -> np.ndarray:
     """The mask without its connected pieces that are smaller than `min_area`."""
     from scipy.ndimage import label
 
-    pieces, _ = label(mask)
+    pieces = np.zeros(mask.shape, dtype=np.int32)
+    label(mask, output=pieces)
     large = np.bincount(pieces.ravel()) >= min_area
     large[0] = False
     return large[pieces]

@@ -14,7 +14,8 @@ import numpy as np
 
 from trase_ns.console import track
 from trase_ns.errors import UserError
-from trase_ns.masks.simulated import simulate_annotations
+from trase_ns.masks.coco import write_coco
+from trase_ns.masks.simulated import simulate_masks
 from trase_ns.scene.camera import Camera
 from trase_ns.synthetic import cameras
 from trase_ns.synthetic.scene import Picture, Scene
@@ -151,7 +152,7 @@ def _read_parameters(directory: Path) -> dict[str, Any] | None:
 
 def _shots(parameters: SceneParameters) -> list[_Shot]:
     """All pictures to take: training ones by time, then held-out ones by time."""
-    times = np.linspace(0, 1, parameters.frames)
+    times = np.linspace(0, 1, parameters.frames).tolist()
     shots = []
     for i, time in enumerate(times):
         if parameters.cameras == "moving":
@@ -161,13 +162,14 @@ def _shots(parameters: SceneParameters) -> list[_Shot]:
                 pose = cameras.rig(camera, parameters.rig)
                 shots.append(_Shot(f"train_cam{camera:02d}_{i:04d}", "train", pose, time))
     gaps = (np.arange(parameters.held_out) + 0.5) * (parameters.frames - 1) / parameters.held_out
-    for i, time in enumerate((np.floor(gaps) + 0.5) / (parameters.frames - 1)):
+    for i, time in enumerate(((np.floor(gaps) + 0.5) / (parameters.frames - 1)).tolist()):
         shots.append(_Shot(f"test_{i:04d}", "test", cameras.held_out(time), time))
     return shots
 
 
 def _write(root: Path, parameters: SceneParameters) -> None:
     """Write the whole data set into an empty folder."""
+    import torch
     from PIL import Image
 
     scene = SCENES[parameters.scene](parameters.seed)
@@ -179,14 +181,14 @@ def _write(root: Path, parameters: SceneParameters) -> None:
     seeds = _SeedPoints(scene, parameters, sum(shot.split == "train" for shot in shots))
     for i, shot in enumerate(track(shots, "making the scene")):
         camera = Camera.from_opengl(
-            shot.c2w, focal, focal, cx, cy, parameters.width, parameters.height, float(shot.time)
+            torch.from_numpy(shot.c2w), focal, focal, cx, cy, parameters.width, parameters.height, shot.time
         )
         picture = scene.render(camera)
         Image.fromarray(picture.rgb).save(root / "images" / f"{shot.name}.png")
         if shot.split == "train":
             rng = np.random.default_rng([parameters.seed, 2, i])
-            annotations = simulate_annotations(picture.parts, scene.parents, rng)
-            _write_json(root / "masks" / f"{shot.name}.json", annotations)
+            masks = simulate_masks(picture.parts, scene.parents, rng, shot.name)
+            write_coco(masks, root / "masks" / f"{shot.name}.json")
             seeds.add(picture, camera)
             benchmark.consider_prompts(shot.name, picture)
         else:
@@ -227,8 +229,7 @@ def _transforms(shots: list[_Shot], parameters: SceneParameters) -> dict[str, An
         "val_filenames": files["test"],
         "test_filenames": files["test"],
         "frames": [
-            {"file_path": f"images/{s.name}.png", "time": float(s.time), "transform_matrix": s.c2w.tolist()}
-            for s in shots
+            {"file_path": f"images/{s.name}.png", "time": s.time, "transform_matrix": s.c2w.tolist()} for s in shots
         ],
     }
 
@@ -255,7 +256,7 @@ class _Benchmark:
             for part, owner in self.scene.parents.items():
                 if owner != self.scene.objects[name]:
                     continue
-                depth = distance_transform_edt(np.pad(picture.parts == part, 1))[1:-1, 1:-1]
+                depth = np.asarray(distance_transform_edt(np.pad(picture.parts == part, 1)))[1:-1, 1:-1]
                 y, x = np.unravel_index(depth.argmax(), depth.shape)
                 worst = min(worst, float(depth[y, x]))
                 point = {"x": float((x + 0.5) / width), "y": float((y + 0.5) / height)}
@@ -295,9 +296,10 @@ class _SeedPoints:
         self.colors: list[np.ndarray] = []
 
     def add(self, picture: Picture, camera: Camera) -> None:
-        """Take points from a training picture."""
-        height, width = picture.parts.shape
-        rows, columns = self.rng.integers(height, size=self.per_frame), self.rng.integers(width, size=self.per_frame)
+        """Take points from a training picture, most where it has texture or borders, as feature detectors do."""
+        contrast = np.abs(np.gradient(picture.rgb.mean(axis=-1))).sum(axis=0).ravel() + 0.1
+        pixels = self.rng.choice(contrast.size, self.per_frame, p=contrast / contrast.sum())
+        rows, columns = np.divmod(pixels, picture.parts.shape[1])
         parts = picture.parts[rows, columns]
         keep = (parts > 0) & (~self.moving[parts] | (abs(camera.time - _SEED_MOMENT) <= _SEED_SPAN))
         rows, columns = rows[keep], columns[keep]

@@ -118,7 +118,7 @@ def tabletop(seed: int) -> Scene:
             "vase",
             shapes.lathe(vase),
             stripes(rng, ((0.55, 0.2, 0.55), (0.85, 0.6, 0.8), rust), 0.12),
-            still(translation(0.0, 1.0, 0.0) @ rotation("z", 0.3)),
+            still(translation(0.12, 1.05, 0.0) @ rotation("z", 0.3)),
             moves=False,
         ),
     ]
