@@ -35,10 +35,3 @@ def test_contact_sheet_holds_every_tile(tmp_path):
         assert (sheet == np.array(color)).all(axis=2).sum() == 60 * 40
     pictures.save(sheet, tmp_path / "sheet.png")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "sheet.png")), sheet)
-
-
-def test_pictures_are_read_at_the_size_asked_for(tmp_path):
-    Image.fromarray(np.full((20, 30, 4), 77, np.uint8)).save(tmp_path / "a.png")
-    image = pictures.read_image(tmp_path / "a.png", 60, 40)
-    assert image.shape == (40, 60, 3)
-    assert image.dtype == np.uint8

@@ -28,7 +28,7 @@ def results(tmp_path):
             pictures.save(pictures.comparison(image, mask, np.roll(mask, i, 1)), tmp_path / picture)
             frames.append({"frame": f"test_{i}", "iou": score, "picture": picture})
         objects.append(
-            {"name": name, "iou": np.mean(scores), "accuracy": 0.95, "gaussians": 1234, "problem": None}
+            {"name": name, "iou": np.mean(scores), "accuracy": 0.95, "gaussians": 1234, "notes": []}
             | {"prompts": [{}], "frames": frames}
         )
     return {"miou": 0.7275, "macc": 0.95, "objects": objects}

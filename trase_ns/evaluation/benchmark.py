@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Click:
     x: float
     y: float
     positive: bool = True
-    granularity: str | None = None
+    granularity: Literal["coarse", "fine"] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,6 @@ class Mark:
     positive: bool = True
 
 
-def read_image(path: Path, width: int, height: int) -> np.ndarray:
-    """Read the picture at `path`, resized to `height` x `width`, as uint8 [H, W, 3]."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.array(picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
-
-
 def tint(image: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], strength: float = 0.55) -> np.ndarray:
     """Return `image` with the pixels of `mask` mixed with `color` (8-bit RGB) at `strength` in [0, 1]."""
     tinted = image.astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from trase_ns.capture.frame import Frame
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.segmentation.objects import Segmentation
@@ -29,13 +30,8 @@ class ScoredFrame(Protocol):
         ...
 
     @property
-    def image_path(self) -> Path:
-        """The picture."""
-        ...
-
-    @property
-    def source_size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
+    def source(self) -> Frame:
+        """The frame in its capture: picture, size and lens."""
         ...
 
 

@@ -11,6 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from trase_ns.capture.frame import Frame
 from trase_ns.errors import UserError
 from trase_ns.files import atomic_write
 from trase_ns.learning.uplift import MaskWeights
@@ -49,6 +50,11 @@ class RunFrame:
     source_size: tuple[int, int]
     dataset: TraseDataset
     index: int
+
+    @property
+    def source(self) -> Frame:
+        """The frame in its capture: picture, size and lens."""
+        return self.dataset.frames[self.index]
 
     def image(self) -> Tensor:
         """Return the picture at training resolution, [H, W, 3] float32 in [0, 1]; transparency becomes black."""
