@@ -49,7 +49,7 @@ def _run(command: str, arguments: Sequence[str]) -> None:
     import tyro
 
     module = import_module(f"trase_ns.cli.{command}")
-    tyro.cli(module.main, prog=f"trase {command}", args=arguments)
+    tyro.cli(module.main, prog=f"trase {command}", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
 
 
 def _overview(arguments: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from trase_ns.evaluation.metrics import iou, mean_score, pixel_accuracy
 from trase_ns.evaluation.run import ScoredFrame, ScoredRun
 from trase_ns.files import atomic_write
 from trase_ns.segmentation.objects import Segmentation
+
+if TYPE_CHECKING:
+    from trase_ns.segmentation.clicks import Prompt
 
 # A pixel belongs to a selection if the selected Gaussians make up at least this share of it.
 THRESHOLD = 0.5
@@ -147,7 +150,7 @@ def _select(
 ) -> ObjectSelection:
     from trase_ns.segmentation.clicks import select
 
-    prompts = [_prompt(run, click) for click in entry.clicks]
+    prompts = [to_prompt(run, click) for click in entry.clicks]
     try:
         selection = select(run.scene, segmentation, prompts, similarity)
     except UserError as error:
@@ -184,7 +187,8 @@ def _check_size(path: Path, shape: tuple[int, ...], frame: ScoredFrame) -> None:
         )
 
 
-def _prompt(run: ScoredRun, click: Click):
+def to_prompt(run: ScoredRun, click: Click) -> Prompt:
+    """Turn a click on a picture into one on what the camera of the scene sees; the far border is the last pixel."""
     from trase_ns.segmentation.clicks import Prompt
 
     frame = run.frame(click.frame)

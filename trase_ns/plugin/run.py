@@ -93,7 +93,7 @@ class Run:
         """Its data."""
         return cast(TraseDataManager, self.pipeline.datamanager)
 
-    @cached_property
+    @property
     def scene(self) -> DynamicGaussians:
         """The trained scene, without gradients."""
         return self.model.scene.detach()
