@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+from trase_ns.segmentation.linkage import link_masks
+from trase_ns.segmentation.overlaps import Overlaps
+
+
+def overlaps_of(iou: np.ndarray, seen: np.ndarray | None = None) -> Overlaps:
+    """Each mask in a frame of its own."""
+    count = len(iou)
+    seen = np.ones((count, count), np.float32) if seen is None else seen
+    return Overlaps(sparse.csr_matrix(iou.astype(np.float32)), seen, np.arange(count))
+
+
+def same_partition(a: np.ndarray, b: np.ndarray) -> bool:
+    return ((a[:, None] == a) == (b[:, None] == b)).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("cut", [0.3, 0.5, 0.7])
+def test_with_equal_knowledge_it_is_average_linkage(seed, cut):
+    generator = np.random.default_rng(seed)
+    points = generator.normal(size=(60, 2)) + 2.5 * generator.integers(0, 3, (60, 2))
+    distance = np.linalg.norm(points[:, None] - points, axis=-1)
+    iou = np.exp(-distance) * (distance < 2)
+    np.fill_diagonal(iou, 0)
+    expected = 1 - iou
+    np.fill_diagonal(expected, 0)
+    reference = fcluster(linkage(squareform(expected, checks=False), "average"), cut, "distance")
+    groups = link_masks(overlaps_of(iou), cut, prior=0)
+    assert same_partition(groups, reference)
+    assert 1 < len(np.unique(reference)) < 60
+
+
+def test_groups_are_numbered_from_zero():
+    iou = np.zeros((4, 4))
+    iou[1, 3] = iou[3, 1] = 0.9
+    assert sorted(set(link_masks(overlaps_of(iou)))) == [0, 1, 2]
+
+
+def test_pairs_that_could_not_be_seen_together_do_not_part_a_chain():
+    """A ring walk: neighbours overlap, others share nothing; that counts only where it could have been seen."""
+    count = 12
+    gap = np.abs(np.arange(count)[:, None] - np.arange(count))
+    iou = np.where(gap == 1, 0.9, 0.0)
+    blind = np.where(gap <= 1, 1.0, 0.0).astype(np.float32)
+    assert len(set(link_masks(overlaps_of(iou, blind)))) == 1
+    assert len(set(link_masks(overlaps_of(iou)))) > 3
+
+
+def test_little_knowledge_joins_nothing():
+    iou = np.array([[0, 1.0], [1.0, 0]])
+    glimpse = np.array([[1, 0.01], [0.01, 1]], np.float32)
+    assert len(set(link_masks(overlaps_of(iou, glimpse)))) == 2
+    assert len(set(link_masks(overlaps_of(iou)))) == 1

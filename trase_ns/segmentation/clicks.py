@@ -1,0 +1,202 @@
+"""From clicks to Gaussians: what a pixel really shows decides which objects are meant."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trase_ns.errors import UserError
+from trase_ns.scene.camera import Camera
+from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.segmentation.filtering import cosine_to, filter_by_similarity, has_features
+from trase_ns.segmentation.objects import Segmentation
+
+Granularity = Literal["coarse", "fine"]
+
+# A pixel whose Gaussians are more transparent than this shows nothing.
+OPAQUE = 0.05
+# An object lies under a pixel if it makes up this share of what the pixel shows; at borders the best one does.
+UNDER = 0.5
+AT_BORDER = 0.25
+# Where there is no object, Gaussians whose feature has this cosine to the clicked one are selected.
+SIMILAR = 0.7
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A click in a picture.
+
+    Attributes:
+        camera: the view that was clicked, with its time.
+        x, y: position in pixels of that view, x right, y down, (0, 0) the upper left corner.
+        positive: whether the click asks for what it hits or excludes it.
+        granularity: "coarse" for the largest object there, "fine" for the smallest, None for the natural one.
+    """
+
+    camera: Camera
+    x: float
+    y: float
+    positive: bool = True
+    granularity: Granularity | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What clicks selected.
+
+    Attributes:
+        mask: bool [N], the selected Gaussians.
+        objects: the objects that were added, in the order of the clicks.
+        notes: one sentence for each click that did something else than select or exclude an object.
+    """
+
+    mask: Tensor
+    objects: list[int]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of selected Gaussians."""
+        return int(self.mask.sum())
+
+
+@dataclass(frozen=True)
+class _Hit:
+    """What is under a click: the weights of the Gaussians there, [N], and the objects, int64 [K]."""
+
+    prompt: Prompt
+    name: str
+    weights: Tensor
+    objects: Tensor
+
+
+@torch.no_grad()
+def select(
+    scene: DynamicGaussians,
+    segmentation: Segmentation | None,
+    prompts: list[Prompt],
+    similarity: float | None = None,
+) -> Selection:
+    """Select in 4D what is seen at the clicked pixels.
+
+    Positive clicks add up. Of nested objects under a click `granularity` chooses one, among those that no click of
+    the other sign lies on, if there are such: so a click on the hand and a negative one on the sleeve give the hand
+    alone. Negative clicks take away the objects under them. Where a click hits no object, the Gaussians whose feature
+    is like the one at that pixel take its place, if features were trained.
+
+    Args:
+        scene: the scene.
+        segmentation: its objects, or None to select by features alone.
+        prompts: at least one positive click.
+        similarity: keep of each selected object the Gaussians whose cosine to its mean feature is at least this; no
+            filter where it is None or not above 0.
+
+    Raises:
+        UserError: a click outside its picture, no positive click, or nothing selected: the message says why.
+    """
+    if not any(prompt.positive for prompt in prompts):
+        raise UserError("no positive click: add one on what you want to select.")
+    hits = [_hit(scene, segmentation, prompt, f"click {i}") for i, prompt in enumerate(prompts, 1)]
+    mask = torch.zeros(len(scene), dtype=torch.bool, device=scene.device)
+    objects: list[int] = []
+    notes: list[str] = []
+    for hit in sorted(hits, key=lambda h: not h.prompt.positive):  # what is excluded wins, in any order of clicks
+        part, chosen, note = _meant(scene, segmentation, hit, hits, similarity)
+        mask = mask | part if hit.prompt.positive else mask & ~part
+        if chosen is not None and hit.prompt.positive and chosen not in objects:
+            objects.append(chosen)
+        if note:
+            notes.append(note)
+    if not mask.any():
+        raise UserError(" ".join(notes) or "nothing is left: the negative clicks exclude all that the others select.")
+    return Selection(mask, objects, tuple(notes))
+
+
+@torch.no_grad()
+def render_selection(scene: DynamicGaussians, mask: Tensor, camera: Camera, alone: bool = False) -> Tensor:
+    """Render how much of each pixel the selected Gaussians make up at the camera's time.
+
+    By default all other Gaussians are there too, black: what hides the selection is respected, and the result at or
+    above 0.5 is the mask of what is really seen of it. That is how selections are scored. With `alone` only the
+    selected Gaussians are rendered, so that hidden parts show as well.
+
+    Args:
+        scene: the scene.
+        mask: bool [N], the selected Gaussians.
+        camera: the view and its time.
+        alone: leave the others out.
+
+    Returns:
+        [H, W] float32 in [0, 1].
+    """
+    from trase_ns.render import render_view
+
+    gaussians = scene.at(camera.time)
+    if alone:
+        gaussians, mask = gaussians.subset(mask), mask[mask]
+    return render_view(gaussians, camera.to(scene.device), colors=mask[:, None].to(gaussians.means)).color[..., 0]
+
+
+def _hit(scene: DynamicGaussians, segmentation: Segmentation | None, prompt: Prompt, name: str) -> _Hit:
+    """Find what is under a click."""
+    from trase_ns.render import contributions
+
+    camera, x, y = prompt.camera, prompt.x, prompt.y
+    if not (0 <= x < camera.width and 0 <= y < camera.height):  # NaN is outside as well
+        raise UserError(
+            f"{name} at x {x:g}, y {y:g} is outside the picture of {camera.width} x {camera.height} pixels: "
+            "x goes right and y down from the upper left corner."
+        )
+    if prompt.granularity not in (None, "coarse", "fine"):
+        raise UserError(f"{name}: granularity {prompt.granularity!r}: use coarse or fine, or leave it out.")
+    pixel = torch.tensor([[math.floor(x), math.floor(y)]], dtype=torch.int64, device=scene.device)
+    row = contributions(scene.at(camera.time), camera.to(scene.device), pixel)
+    weights = torch.zeros(len(scene), device=scene.device).index_add_(0, row.indices, row.weights)
+    total = float(weights.sum())
+    objects = torch.zeros(0, dtype=torch.int64, device=scene.device)
+    if segmentation is not None and len(segmentation) and total >= OPAQUE:
+        share = segmentation.coverage(weights) / total
+        objects = (share >= min(UNDER, max(float(share.max()), AT_BORDER))).nonzero().flatten()
+    return _Hit(prompt, name, weights, objects)
+
+
+def _meant(
+    scene: DynamicGaussians,
+    segmentation: Segmentation | None,
+    hit: _Hit,
+    hits: list[_Hit],
+    similarity: float | None,
+) -> tuple[Tensor, int | None, str]:
+    """Return the Gaussians that a click means (bool [N]), their object, and a note if there is something to say."""
+    total = hit.weights.sum()
+    nothing = torch.zeros(len(scene), dtype=torch.bool, device=scene.device)
+    if total < OPAQUE:
+        return nothing, None, f"{hit.name} is on nothing: no Gaussian is seen at that pixel."
+    if segmentation is not None and len(hit.objects):
+        chosen = _choose(segmentation, hit, hits)
+        mask = segmentation.members(chosen)
+        if similarity is not None and similarity > 0:
+            if segmentation.centres is None:
+                raise UserError("similarity: this run has no trained features to compare. Leave it out.")
+            mask = filter_by_similarity(mask, scene.features, segmentation.centres[chosen], similarity)
+        return mask, chosen, ""
+    if not has_features(scene.features):
+        return nothing, None, f"{hit.name} is on no object: click on another part of it or in another frame."
+    feature = torch.nn.functional.normalize(scene.features.float(), dim=1).T @ hit.weights
+    threshold = similarity if similarity is not None and similarity > 0 else SIMILAR
+    mask = cosine_to(scene.features, feature) >= threshold
+    return mask, None, f"{hit.name} is on no object: Gaussians with a feature like its own were taken."
+
+
+def _choose(segmentation: Segmentation, hit: _Hit, hits: list[_Hit]) -> int:
+    """Choose one of the objects under a click, by its granularity and by the clicks of the other sign."""
+    opposed = [h.objects for h in hits if h.prompt.positive != hit.prompt.positive]
+    apart = hit.objects[~torch.isin(hit.objects, torch.cat([*opposed, hit.objects[:0]]))]
+    candidates = apart if len(apart) else hit.objects
+    if hit.prompt.granularity is None:
+        return segmentation.natural(candidates)
+    sizes = segmentation.sizes[candidates]
+    return int(candidates[sizes.argmax() if hit.prompt.granularity == "coarse" else sizes.argmin()])

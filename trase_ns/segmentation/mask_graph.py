@@ -1,0 +1,70 @@
+"""Objects from masks and moving geometry alone: masks of different frames that share their Gaussians are one object."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trase_ns.segmentation.linkage import link_masks
+from trase_ns.segmentation.overlaps import mask_overlaps
+from trase_ns.segmentation.refine import Lifted, drop_duplicates, lift, refine
+
+if TYPE_CHECKING:
+    from trase_ns.learning.uplift import MaskWeights
+
+# Linking keeps square matrices of masks: of long videos evenly spaced frames are linked, and all are lifted.
+MOST_LINKED = 6000
+
+
+def objects_from_masks(
+    weights: MaskWeights,
+    cut: float = 0.5,
+    min_frames: int | None = None,
+    threshold: float = 0.5,
+    rounds: int = 1,
+) -> Lifted:
+    """Find the objects, nested ones apart, that the masks of all frames agree on.
+
+    Masks are grouped by average linkage on their 4D IoU; groups that last for enough frames are lifted into the scene
+    and refined. Nothing is drawn at random.
+
+    Args:
+        weights: the uplifted masks.
+        cut: largest mean distance (1 - IoU) within a group.
+        min_frames: frames in which an object must have a mask; by default 6, less in videos under 75 frames.
+        threshold: share of a Gaussian's weight that must lie in the masks of its object.
+        rounds: how often the objects are refined; at least once.
+    """
+    linked = _linked(weights)
+    inside: Any = linked.inside
+    frame_of_mask = linked.frame_of_mask
+    frames = len(np.unique(frame_of_mask))
+    if min_frames is None:
+        min_frames = min(6, max(math.ceil(0.08 * frames), min(frames, 2)))
+    groups = link_masks(mask_overlaps(linked), cut)
+
+    members: list[np.ndarray] = []
+    order = np.argsort(groups, kind="stable")
+    for index in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        own, inverse, count = np.unique(frame_of_mask[index], return_inverse=True, return_counts=True)
+        if len(index) and len(own) >= min_frames:
+            members.append(lift(inside[index], frame_of_mask[index], 1 / count[inverse], linked.visibility, threshold))
+    importance = np.asarray(weights.visibility.sum(axis=0)).ravel()
+    lifted = Lifted(members, np.ones(len(members), np.float32))
+    for _ in range(max(rounds, 1)):
+        lifted = drop_duplicates(refine(weights, lifted.members, threshold), importance)
+    return lifted
+
+
+def _linked(weights: MaskWeights) -> MaskWeights:
+    """Return the masks of evenly spaced frames, as many as MOST_LINKED allows."""
+    frames = np.unique(weights.frame_of_mask)
+    step = math.ceil(len(weights.frame_of_mask) / MOST_LINKED)
+    if step <= 1:
+        return weights
+    inside: Any = weights.inside
+    rows = np.flatnonzero(np.isin(weights.frame_of_mask, frames[::step]))
+    return replace(weights, inside=inside[rows], frame_of_mask=weights.frame_of_mask[rows])

@@ -1,0 +1,196 @@
+"""The objects of a scene: sets of Gaussians that may nest, as a hand lies in an arm."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+# An object is part of a larger one if this share of its Gaussians lies in it.
+PART = 0.8
+# Of the objects at a place, those with this share of the best support there are all good; the largest is natural.
+NATURAL = 0.8
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Objects over N Gaussians; a Gaussian may be in none, one or several of them. Make one with `from_members`.
+
+    Objects are numbered by falling size, so that the same objects get the same numbers and colours in every run.
+
+    Attributes:
+        indptr: [O + 1] int64; object i has the Gaussians indices[indptr[i] : indptr[i + 1]].
+        indices: [nnz] int64, ascending within an object.
+        labels: [N] int64, the natural object of each Gaussian (see `natural`), -1 where it is in none.
+        parents: [O] int64, the smallest object that an object is part of, -1 if there is none.
+        support: [O] float32 in [0, 1], how well the masks agree that this is an object: the mean over the frames
+            that see it of the IoU with the mask that shows it; 1 where the method has no such measure.
+        centres: [O, F] float32 mean feature of each object, normalised, or None without features.
+        summary: method, parameters, counts and seconds; plain JSON values.
+    """
+
+    indptr: Tensor
+    indices: Tensor
+    labels: Tensor
+    parents: Tensor
+    support: Tensor
+    centres: Tensor | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def from_members(
+        members: list[Tensor],
+        gaussians: int,
+        support: Tensor | None = None,
+        features: Tensor | None = None,
+        summary: dict[str, Any] | None = None,
+    ) -> Segmentation:
+        """Number the objects by falling size and work out their labels, parents and centres.
+
+        Args:
+            members: for each object the Gaussians in it: int64 indices or bool [N].
+            gaussians: N.
+            support: [O] in [0, 1]; 1 for all by default.
+            features: [N, F] features of the Gaussians, for the centres.
+            summary: see the attribute.
+        """
+        members = [(m.nonzero().flatten() if m.dtype == torch.bool else m.long().unique()).cpu() for m in members]
+        support = torch.ones(len(members)) if support is None else support.float().cpu()
+        order = sorted(range(len(members)), key=lambda i: (-len(members[i]), members[i][:1].tolist()))
+        result = _assemble([members[i] for i in order], gaussians, support[order], dict(summary or {}))
+        if features is None:
+            return result
+        features = normalize(features.detach().cpu().float(), dim=1)
+        centres = torch.zeros(len(result), features.shape[1]).index_add_(0, result._owners, features[result.indices])
+        return Segmentation(**{**result._parts(), "centres": normalize(centres, dim=1)})
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def gaussians(self) -> int:
+        """Number of Gaussians of the scene."""
+        return len(self.labels)
+
+    @property
+    def sizes(self) -> Tensor:
+        """[O] int64, number of Gaussians of each object."""
+        return self.indptr.diff()
+
+    @cached_property
+    def palette(self) -> Tensor:
+        """[O, 3] float32 in [0, 1], a colour for each object that depends on its number alone."""
+        return distinct_colors(len(self)).to(self.labels.device)
+
+    def members(self, index: int) -> Tensor:
+        """Return bool [N], true for the Gaussians of object `index`."""
+        mask = torch.zeros(self.gaussians, dtype=torch.bool, device=self.labels.device)
+        mask[self.indices[self.indptr[index] : self.indptr[index + 1]]] = True
+        return mask
+
+    def coverage(self, weights: Tensor) -> Tensor:
+        """Return [O], for each object the sum of `weights` [N] over its Gaussians."""
+        return weights.new_zeros(len(self)).index_add_(0, self._owners, weights[self.indices])
+
+    def natural(self, candidates: Tensor) -> int:
+        """Choose among objects (int64 [K], K > 0) that lie over each other the one that a person most likely means.
+
+        It is the largest of those whose support is close to the best: the whole book rather than the picture on its
+        cover, but not the whole shelf if masks showed that only now and then.
+        """
+        support = self.support[candidates]
+        good = candidates[support >= NATURAL * support.max()]
+        return int(good[self.sizes[good].argmax()])
+
+    def subset(self, mask: Tensor) -> Segmentation:
+        """Return the objects among the Gaussians in `mask` (bool [N]), without those that lose over half of theirs."""
+        new_index = mask.cumsum(0) - 1
+        members = [self.members(i).nonzero().flatten() for i in range(len(self))]
+        left = [m[mask[m]] for m in members]
+        kept = [i for i in range(len(self)) if 2 * len(left[i]) > len(members[i])]
+        result = _assemble([new_index[left[i]] for i in kept], int(mask.sum()), self.support[kept], self.summary)
+        centres = None if self.centres is None else self.centres[kept]
+        return Segmentation(**{**result._parts(), "centres": centres})
+
+    def to(self, device: torch.device | str) -> Segmentation:
+        """Return the same objects with all tensors on `device`."""
+        moved = {k: v.to(device) for k, v in self._parts().items() if isinstance(v, Tensor)}
+        return Segmentation(**{**self._parts(), **moved})
+
+    def to_state(self) -> dict[str, Tensor | str]:
+        """Return tensors and one JSON string, fit for `torch.save` and `torch.load(weights_only=True)`."""
+        tensors = {k: v for k, v in self._parts().items() if isinstance(v, Tensor)}
+        return {**tensors, "summary": json.dumps(self.summary)}
+
+    @staticmethod
+    def from_state(state: dict[str, Any]) -> Segmentation:
+        """Return the objects that `to_state` described.
+
+        Raises:
+            ValueError: parts of a segmentation are missing from the state.
+        """
+        names = {"indptr", "indices", "labels", "parents", "support", "summary"}
+        if not names <= state.keys():
+            raise ValueError(f"not the state of a segmentation: no {', '.join(sorted(names - state.keys()))}")
+        parts = {name: state[name] for name in names} | {"summary": json.loads(state["summary"])}
+        return Segmentation(**parts, centres=state.get("centres"))
+
+    @cached_property
+    def _owners(self) -> Tensor:
+        """[nnz] int64, the object of each entry of `indices`."""
+        return torch.repeat_interleave(torch.arange(len(self), device=self.indptr.device), self.sizes)
+
+    def _parts(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def distinct_colors(count: int) -> Tensor:
+    """Return [count, 3] float32 colours in [0, 1]; the golden ratio keeps neighbours in number apart in hue."""
+    colors = []
+    for i in range(count):
+        hue = (0.08 + i * 0.618033988749895) % 1.0
+        saturation, value = (0.75, 0.5, 0.9)[i // 3 % 3], (0.95, 0.75, 0.6)[i // 9 % 3]
+        colors.append(colorsys.hsv_to_rgb(hue, saturation, value))
+    return torch.tensor(colors, dtype=torch.float32).reshape(count, 3)
+
+
+def _assemble(members: list[Tensor], gaussians: int, support: Tensor, summary: dict[str, Any]) -> Segmentation:
+    """Put ascending `members` in the order given into one Segmentation without centres."""
+    sizes = torch.tensor([len(m) for m in members], dtype=torch.int64, device=support.device)
+    indptr = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+    indices = torch.cat([*members, sizes.new_zeros(0)])
+    owners = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+
+    # `Segmentation.natural` for every Gaussian at once; rank 0 is the largest object.
+    best = support.new_zeros(gaussians).scatter_reduce(0, indices, support[owners], "amax")
+    good = support[owners] >= NATURAL * best[indices]
+    order = sizes.argsort(descending=True, stable=True)
+    rank = order.argsort()
+    first = order.new_full((gaussians,), len(order))
+    first = first.scatter_reduce(0, indices[good], rank[owners[good]], "amin")
+    labels = torch.cat([order, order.new_full((1,), -1)])[first]
+    return Segmentation(indptr, indices, labels, _parents(indptr, indices, gaussians), support, None, summary)
+
+
+def _parents(indptr: Tensor, indices: Tensor, gaussians: int) -> Tensor:
+    """Return [O] int64, for each object the smallest larger one that holds the share PART of it, or -1."""
+    from scipy import sparse
+
+    count = len(indptr) - 1
+    ones = torch.ones(len(indices), dtype=torch.float64).numpy()
+    members = sparse.csr_matrix((ones, indices.cpu().numpy(), indptr.cpu().numpy()), shape=(count, gaussians))
+    sizes = indptr.diff().tolist()
+    parents = [-1] * count
+    shared = (members @ members.T).tocoo()
+    for child, other, common in zip(shared.row.tolist(), shared.col.tolist(), shared.data.tolist()):
+        if (sizes[other], -other) <= (sizes[child], -child) or common < PART * sizes[child]:
+            continue
+        if parents[child] < 0 or sizes[other] < sizes[parents[child]]:
+            parents[child] = other
+    return torch.tensor(parents, dtype=torch.int64, device=indptr.device)

@@ -1,0 +1,157 @@
+"""Objects from masks: gather the masks that show an object, and lift them into the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from trase_ns.learning.uplift import MaskWeights
+
+# A mask counts as part of an object if this share of it is seen to lie in it.
+INSIDE = 0.7
+# A frame sees an object if it sees this share of the most that any frame sees of it.
+SEEN = 0.1
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """Objects lifted from masks.
+
+    Attributes:
+        members: for each object the ascending int64 indices of its Gaussians.
+        support: [O] float32 in [0, 1]; see `Segmentation.support`.
+    """
+
+    members: list[np.ndarray]
+    support: np.ndarray
+
+    @staticmethod
+    def from_labels(labels: np.ndarray) -> Lifted:
+        """Return the classes of `labels` (int64 [N], -1 for none) that have Gaussians, each with support 1."""
+        members = [np.flatnonzero(labels == i) for i in np.unique(labels[labels >= 0])]
+        return Lifted(members, np.ones(len(members), np.float32))
+
+
+def lift(inside: Any, frames: np.ndarray, confidence: np.ndarray, visibility: Any, threshold: float) -> np.ndarray:
+    """Return the Gaussians (ascending int64) that lie in the masks of one object.
+
+    A Gaussian belongs to the object if its weight inside the masks is more than `threshold` of its weight in the
+    frames of these masks: f = D^-1 W^T F of LUDVIG for a mask as the feature, summed over frames at their own times.
+
+    Args:
+        inside: scipy CSR [K, N], weight of each Gaussian inside each mask.
+        frames: [K] int64, frame of each mask.
+        confidence: [K], how much each mask counts.
+        visibility: scipy CSR [F, N], weight of each Gaussian in each frame.
+        threshold: in (0, 1).
+    """
+    covered = inside.T @ confidence
+    total = visibility.T @ np.bincount(frames, confidence, visibility.shape[0])
+    return np.flatnonzero((covered > threshold * total) & (covered > 0))
+
+
+def refine(
+    weights: MaskWeights,
+    members: list[np.ndarray],
+    threshold: float = 0.5,
+    min_iou: float = 0.5,
+) -> Lifted:
+    """Sharpen objects: in every frame find the mask that shows the object, and lift all these masks anew.
+
+    In each frame it is the mask with the largest IoU with what is seen of the object, or the union of the masks that
+    lie inside it if that fits better; frames without a good one are left out. So masks that are missing, merged or
+    ragged in some frames are outvoted by the others.
+
+    Args:
+        weights: the uplifted masks.
+        members: for each object the int64 indices of its Gaussians.
+        threshold: share of a Gaussian's weight that must lie in the masks.
+        min_iou: least IoU of a mask with the object.
+    """
+    inside: Any = weights.inside
+    visibility: Any = weights.visibility
+    mass = np.asarray(inside.sum(axis=1)).ravel()
+    chosen = _members_matrix(members, inside.shape[1])
+    visible = (visibility @ chosen.T).toarray()
+    common: Any = sparse.csc_matrix(inside @ chosen.T)
+
+    lifted, support = [], np.zeros(len(members), np.float32)
+    for i in range(len(members)):
+        entries = slice(common.indptr[i], common.indptr[i + 1])
+        masks, overlap = common.indices[entries], common.data[entries]
+        best, quality = _best_masks(
+            inside, masks, overlap, mass, weights.frame_of_mask, visible[:, i], chosen[[i]], min_iou
+        )
+        seen = visible[:, i] >= SEEN * max(visible[:, i].max(initial=0), 1e-12)
+        support[i] = quality[seen].mean() if seen.any() else 0
+        good = np.flatnonzero(quality >= min_iou)
+        if len(good):
+            rows = sparse.vstack([best[int(frame)] for frame in good], format="csr")
+            lifted.append(lift(rows, good, quality[good], visibility, threshold))
+        else:
+            lifted.append(np.zeros(0, np.int64))
+    return Lifted(lifted, support)
+
+
+def drop_duplicates(lifted: Lifted, importance: np.ndarray, largest_iou: float = 0.8) -> Lifted:
+    """Keep of objects that are nearly the same (IoU over `importance`, [N]) the one with the best support."""
+    count = len(lifted.members)
+    chosen = _members_matrix(lifted.members, len(importance))
+    common = (chosen.multiply(importance[None]).tocsr() @ chosen.T).tocoo()
+    size = np.array([importance[m].sum() for m in lifted.members])
+    iou = common.data / np.maximum(size[common.row] + size[common.col] - common.data, 1e-12)
+    twins: list[list[int]] = [[] for _ in range(count)]
+    for row, column in zip(common.row[iou > largest_iou], common.col[iou > largest_iou]):
+        twins[row].append(int(column))
+    kept: list[int] = []
+    for i in np.lexsort((np.arange(count), -lifted.support)).tolist():
+        if len(lifted.members[i]) and not any(twin in kept for twin in twins[i]):
+            kept.append(i)
+    kept.sort()
+    return Lifted([lifted.members[i] for i in kept], lifted.support[kept])
+
+
+def _best_masks(
+    inside: Any,
+    masks: np.ndarray,
+    overlap: np.ndarray,
+    mass: np.ndarray,
+    frame_of_mask: np.ndarray,
+    visible: np.ndarray,
+    object_row: Any,
+    min_iou: float,
+) -> tuple[dict[int, Any], np.ndarray]:
+    """Return for each frame the weights [1, N] of the mask or union that shows the object best, and the IoU [F]."""
+    frames = frame_of_mask[masks]
+    iou = overlap / np.maximum(mass[masks] + visible[frames] - overlap, 1e-12)
+    part = overlap >= INSIDE * mass[masks]
+    quality = np.zeros(len(visible), np.float32)
+    best: dict[int, Any] = {}
+    order = np.argsort(frames, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(frames[order])) + 1):
+        if not len(group):
+            continue
+        frame = int(frames[group[0]])
+        winner = group[iou[group].argmax()]
+        best[frame], quality[frame] = inside[[masks[winner]]], iou[winner]
+        parts = group[part[group]]
+        # The masks may overlap each other: together they cover no more than their sum, which bounds the union's IoU.
+        bound = min(overlap[parts].sum(), visible[frame]) / max(visible[frame], 1e-12)
+        if len(parts) > 1 and bound > max(quality[frame], min_iou):
+            union = sparse.csr_matrix(inside[masks[parts]].max(axis=0))
+            covered = float(union.multiply(object_row).sum())
+            value = covered / max(float(union.sum()) + visible[frame] - covered, 1e-12)
+            if value > quality[frame]:
+                best[frame], quality[frame] = union, value
+    return best, quality
+
+
+def _members_matrix(members: list[np.ndarray], gaussians: int) -> Any:
+    """Return scipy CSR [O, N] float32 of ones for the members of each object."""
+    indices = np.concatenate([*members, np.zeros(0, np.int64)]).astype(np.int64)
+    indptr = np.cumsum([0, *(len(m) for m in members)])
+    return sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(members), gaussians))
