@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import minimum_filter
 
 from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
@@ -60,7 +61,8 @@ def test_points_of_each_part_land_on_it_at_their_depth(scene, azimuth, time):
         x, y = np.floor(pixels).astype(int).T
         inside = (x >= 0) & (y >= 0) & (x < 192) & (y < 144)
         x, y, depth = x[inside], y[inside], depth[inside]
-        assert (depth < picture.depth[y, x] - 0.03).mean() < 0.03  # nothing lies in front of what is seen
+        nearest = minimum_filter(picture.depth, 3)[y, x]  # of the pixel and those beside it: a border may run through
+        assert (depth < nearest - 0.03).mean() < 0.01  # nothing lies in front of what is seen
         seen = np.abs(depth - picture.depth[y, x]) < 0.03
         assert seen.sum() > 10
         # At a joint another part of the robot is as near.

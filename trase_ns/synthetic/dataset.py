@@ -18,12 +18,13 @@ from trase_ns.masks.coco import write_coco
 from trase_ns.masks.simulated import simulate_masks
 from trase_ns.scene.camera import Camera
 from trase_ns.synthetic import cameras
-from trase_ns.synthetic.scene import Picture, Scene
+from trase_ns.synthetic.benchmark_writer import BenchmarkWriter
+from trase_ns.synthetic.scene import Scene
+from trase_ns.synthetic.seed_points import SeedPoints
 from trase_ns.synthetic.tabletop import tabletop
 
 SCENES = {"tabletop": tabletop}
 VERSION = 1  # of what this module writes: raise it with every change of the pictures
-_SEED_MOMENT, _SEED_SPAN = 0.5, 0.04  # moving things give seed points only near this time
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _check(parameters: SceneParameters) -> None:
         raise UserError(f"no built-in scene is called {parameters.scene!r}: choose one of {', '.join(SCENES)}.")
     if parameters.cameras not in ("moving", "several"):
         raise UserError(f'cameras must be "moving" or "several", not {parameters.cameras!r}.')
-    lowest = {"seed": 0, "frames": 2, "width": 32, "height": 32, "rig": 1, "held_out": 1, "points": 0}
+    lowest = {"seed": 0, "frames": 2, "width": 32, "height": 32, "rig": 1, "held_out": 1, "points": 1}
     for name, bound in lowest.items():
         if getattr(parameters, name) < bound:
             raise UserError(f"{name} must be at least {bound}, not {getattr(parameters, name)}.")
@@ -177,8 +178,9 @@ def _write(root: Path, parameters: SceneParameters) -> None:
     for folder in ("images", "masks", "benchmark"):
         (root / folder).mkdir()
     shots = _shots(parameters)
-    benchmark = _Benchmark(scene, parameters)
-    seeds = _SeedPoints(scene, parameters, sum(shot.split == "train" for shot in shots))
+    training = [shot for shot in shots if shot.split == "train"]
+    benchmark = BenchmarkWriter(scene, root / "benchmark", parameters.width * parameters.height // 400)
+    seeds = SeedPoints(scene, parameters.points, len(training), np.random.default_rng([parameters.seed, 3]))
     for i, shot in enumerate(track(shots, "making the scene")):
         camera = Camera.from_opengl(
             torch.from_numpy(shot.c2w), focal, focal, cx, cy, parameters.width, parameters.height, shot.time
@@ -192,9 +194,9 @@ def _write(root: Path, parameters: SceneParameters) -> None:
             seeds.add(picture, camera)
             benchmark.consider_prompts(shot.name, picture)
         else:
-            benchmark.write_masks(root / "benchmark", shot.name, picture)
+            benchmark.write_masks(shot.name, picture)
     seeds.write(root / "sparse_pc.ply")
-    _write_json(root / "benchmark" / "benchmark.json", benchmark.description(root / "benchmark"), indent=2)
+    _write_json(root / "benchmark" / "benchmark.json", benchmark.description(), indent=2)
     _write_json(root / "transforms.json", _transforms(shots, parameters), indent=2)
     description = {
         "parameters": asdict(parameters),
@@ -232,98 +234,6 @@ def _transforms(shots: list[_Shot], parameters: SceneParameters) -> dict[str, An
             {"file_path": f"images/{s.name}.png", "time": s.time, "transform_matrix": s.c2w.tolist()} for s in shots
         ],
     }
-
-
-class _Benchmark:
-    """Chooses prompts in training frames and writes exact masks of held-out frames."""
-
-    def __init__(self, scene: Scene, parameters: SceneParameters):
-        self.scene = scene
-        self.min_area = max(1, parameters.width * parameters.height // 400)
-        self.best: dict[str, tuple[float, list[dict[str, Any]]]] = {}
-
-    @property
-    def names(self) -> list[str]:
-        return [name for name in self.scene.objects if name not in self.scene.surroundings]
-
-    def consider_prompts(self, frame: str, picture: Picture) -> None:
-        """Keep, for each object, the frame that shows all its parts best: a click in the middle of each part."""
-        from scipy.ndimage import distance_transform_edt
-
-        height, width = picture.parts.shape
-        for name in self.names:
-            prompts, worst = [], np.inf
-            for part, owner in self.scene.parents.items():
-                if owner != self.scene.objects[name]:
-                    continue
-                depth = np.asarray(distance_transform_edt(np.pad(picture.parts == part, 1)))[1:-1, 1:-1]
-                y, x = np.unravel_index(depth.argmax(), depth.shape)
-                worst = min(worst, float(depth[y, x]))
-                point = {"x": float((x + 0.5) / width), "y": float((y + 0.5) / height)}
-                prompts.append({"frame": f"{frame}.png", **point, "positive": True})
-            if worst > self.best.get(name, (0.0, []))[0]:
-                self.best[name] = worst, prompts
-
-    def write_masks(self, folder: Path, frame: str, picture: Picture) -> None:
-        """Write the masks of the objects that show at least 1/400 of the picture."""
-        from PIL import Image
-
-        for name in self.names:
-            mask = picture.objects == self.scene.objects[name]
-            if mask.sum() >= self.min_area:
-                (folder / name).mkdir(exist_ok=True)
-                Image.fromarray(mask.astype(np.uint8) * 255).save(folder / name / f"{frame}.png")
-
-    def description(self, folder: Path) -> dict[str, Any]:
-        """Return what benchmark.json holds."""
-        objects = [
-            {"name": name, "prompts": self.best[name][1], "masks": name}
-            for name in self.names
-            if name in self.best and (folder / name).is_dir()
-        ]
-        return {"version": 1, "objects": objects}
-
-
-class _SeedPoints:
-    """Gathers points as structure from motion would: on surfaces that are seen, mostly on those at rest."""
-
-    def __init__(self, scene: Scene, parameters: SceneParameters, frames: int):
-        self.rng = np.random.default_rng([parameters.seed, 3])
-        self.count = parameters.points
-        self.per_frame = -(-4 * self.count // frames)
-        self.moving = np.array([False, *(part.moves for part in scene.parts)])
-        self.points: list[np.ndarray] = []
-        self.colors: list[np.ndarray] = []
-
-    def add(self, picture: Picture, camera: Camera) -> None:
-        """Take points from a training picture, most where it has texture or borders, as feature detectors do."""
-        contrast = np.abs(np.gradient(picture.rgb.mean(axis=-1))).sum(axis=0).ravel() + 0.1
-        pixels = self.rng.choice(contrast.size, self.per_frame, p=contrast / contrast.sum())
-        rows, columns = np.divmod(pixels, picture.parts.shape[1])
-        parts = picture.parts[rows, columns]
-        keep = (parts > 0) & (~self.moving[parts] | (abs(camera.time - _SEED_MOMENT) <= _SEED_SPAN))
-        rows, columns = rows[keep], columns[keep]
-        K, viewmat = camera.K.double().numpy(), camera.viewmat.double().numpy()
-        depth = picture.depth[rows, columns].astype(np.float64)
-        # Triangulation errs most along the view.
-        depth *= 1 + 0.004 * self.rng.standard_normal(len(depth))
-        pixels = np.stack([columns + 0.5, rows + 0.5], axis=-1)
-        local = np.concatenate([(pixels - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((len(pixels), 1))], axis=-1)
-        self.points.append((local * depth[:, None] - viewmat[:3, 3]) @ viewmat[:3, :3])
-        self.colors.append(picture.rgb[rows, columns])
-
-    def write(self, path: Path) -> None:
-        """Write a random choice of the points as a PLY file."""
-        from plyfile import PlyData, PlyElement
-
-        points, colors = np.concatenate(self.points), np.concatenate(self.colors)
-        chosen = self.rng.permutation(len(points))[: self.count]
-        table = np.empty(len(chosen), dtype=[(c, "<f4") for c in "xyz"] + [(c, "u1") for c in ("red", "green", "blue")])
-        for i, axis in enumerate("xyz"):
-            table[axis] = points[chosen, i]
-        for i, channel in enumerate(("red", "green", "blue")):
-            table[channel] = colors[chosen, i]
-        PlyData([PlyElement.describe(table, "vertex")], text=False, byte_order="<").write(str(path))
 
 
 def _write_json(path: Path, content: Any, indent: int | None = None) -> None:
