@@ -1,0 +1,235 @@
+"""The panel in Nerfstudio's own viewer, which serves a hand-made model; no browser."""
+
+import math
+import socket
+import threading
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from trase_ns.errors import UserError
+from trase_ns.viewer.controller import SegmentationController
+
+pytestmark = pytest.mark.slow  # importing the viewer takes most of it
+
+
+@pytest.fixture(scope="module")
+def panel_module():
+    from trase_ns.viewer import panel
+
+    return panel
+
+
+@pytest.fixture(scope="module")
+def served(new_balls, panel_module, tmp_path_factory):
+    """A running viewer, as ns-viewer makes it, of a model that shows the two balls; and the balls."""
+    from nerfstudio.configs.base_config import ViewerConfig
+    from nerfstudio.viewer.viewer import Viewer
+
+    balls = new_balls()
+
+    class Model(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def __init__(self):
+            super().__init__()
+            self.controller = SegmentationController(balls.scene, lambda: balls.segmentation)
+            self.segmentation_panel = panel_module.SegmentationPanel(self.controller)
+
+    class Pipeline(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = Model()
+            self.datamanager = SimpleNamespace(includes_time=True)
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = ViewerConfig(websocket_host="127.0.0.1", websocket_port=port)
+    folder = tmp_path_factory.mktemp("viewer")
+    viewer = Viewer(config, folder / "log" / "viewer.txt", folder, Pipeline(), train_lock=threading.Lock())
+    yield viewer, balls
+    viewer.viser_server.stop()
+
+
+@pytest.fixture
+def balls(served):
+    return served[1]
+
+
+@pytest.fixture
+def viewer(served):
+    """The viewer, with nothing selected, not listening and at time 0."""
+    viewer, balls = served
+    balls.__init__()
+    panel = viewer.pipeline.model.segmentation_panel
+    if viewer.viser_server.scene._scene_pointer_cb is not None:
+        viewer.viser_server.scene.remove_pointer_callback()
+    panel._subtract._impl.value = False
+    panel._similarity._impl.value = 0.0
+    panel.controller.set_similarity(0.0)
+    panel.controller.clear()
+    viewer.control_panel.time = 0.0
+    return viewer
+
+
+@pytest.fixture
+def panel(viewer):
+    return viewer.pipeline.model.segmentation_panel
+
+
+def page(aspect=1.5, distance=2.0):
+    """What the server knows of a page that looks along +z at the origin: viser's units are ten times the scene's."""
+    camera = SimpleNamespace(wxyz=(1.0, 0, 0, 0), position=(0, 0, -10 * distance), fov=math.radians(45), aspect=aspect)
+    return SimpleNamespace(camera=camera)
+
+
+def click(viewer, x, y, client=None):
+    """What viser calls when a page is clicked at fractions of its canvas."""
+    from viser import ScenePointerEvent
+
+    handler = viewer.viser_server.scene._scene_pointer_cb
+    assert handler is not None, "the viewer does not listen for clicks"
+    handler(ScenePointerEvent(client or page(), 0, "click", (0, 0, 0), (0, 0, 1), ((x, y),)))
+
+
+def press(button):
+    for callback in button._impl.update_cb:
+        callback(None)
+
+
+LEFT, RIGHT = (0.32, 0.5), (0.68, 0.5)
+
+
+def test_nerfstudio_finds_the_panel_and_sets_it_up(viewer, panel):
+    assert viewer.viewer_controls == [panel]
+    assert panel._status.content == "0 of 100 Gaussians selected (0 objects)"
+    assert (panel._start.visible, panel._stop.visible) == (True, False)
+    assert viewer.viser_server.scene._scene_pointer_cb is None
+
+
+def test_clicks_count_only_between_start_and_stop(viewer, panel):
+    press(panel._start)
+    assert (panel._start.visible, panel._stop.visible) == (False, True)
+    click(viewer, *LEFT)
+    assert panel._status.content == "60 of 100 Gaussians selected (1 object)"
+    click(viewer, *RIGHT)
+    assert panel._status.content == "100 of 100 Gaussians selected (2 objects)"
+    press(panel._stop)
+    assert viewer.viser_server.scene._scene_pointer_cb is None
+    assert (panel._start.visible, panel._stop.visible) == (True, False)
+
+
+def test_another_tool_that_takes_the_clicks_ends_selecting(viewer, panel):
+    press(panel._start)
+    viewer.viser_server.scene.on_pointer_event("rect-select")(lambda event: None)
+    assert (panel._start.visible, panel._stop.visible) == (True, False)
+
+
+def test_the_time_slider_decides_what_is_under_a_click(viewer, panel):
+    press(panel._start)
+    viewer.control_panel.time = 1.0
+    click(viewer, *LEFT)
+    assert panel._status.content.startswith("40 of 100")
+
+
+def test_subtract_and_clear(viewer, panel):
+    press(panel._start)
+    click(viewer, *LEFT)
+    click(viewer, *RIGHT)
+    panel._subtract.value = True
+    click(viewer, *LEFT)
+    assert panel._status.content == "40 of 100 Gaussians selected (1 object)"
+    press(panel._clear)
+    assert panel._status.content.startswith("0 of 100")
+
+
+def test_the_slider_sets_the_threshold(viewer, panel):
+    panel._similarity._impl.value = 0.7
+    press(panel._similarity)
+    assert panel.controller.state.similarity == 0.7
+
+
+@pytest.mark.parametrize(("value", "kept"), [(float("nan"), 0.0), (7.0, 1.0)])
+def test_a_slider_value_that_is_not_taken_does_not_stay(viewer, panel, value, kept):
+    panel._similarity._impl.value = value
+    press(panel._similarity)
+    assert panel.controller.state.similarity == panel._similarity.value == kept
+
+
+def test_the_first_click_shows_the_selection(viewer, panel):
+    viewer.control_panel.update_output_options(["rgb", "depth", "segments", "selection"])
+    assert viewer.control_panel.output_render == "rgb"
+    press(panel._start)
+    click(viewer, *LEFT)
+    assert viewer.control_panel.output_render == "selection"
+    viewer.control_panel._output_render.value = "rgb"
+    click(viewer, *RIGHT)
+    assert viewer.control_panel.output_render == "rgb"  # who looks at something else goes on doing so
+
+
+def test_mistakes_become_text(viewer, panel, capsys):
+    press(panel._start)
+    click(viewer, *LEFT)
+    click(viewer, 0.5, 0.02)
+    assert panel._status.content.startswith("60 of 100 Gaussians selected (1 object)\n\n")
+    click(viewer, float("nan"), 0.5)
+    assert "outside the picture" in panel._status.content
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_fault_becomes_text_and_leaves_the_lock_free(viewer, panel, balls, capsys):
+    press(panel._start)
+    del balls.means
+    click(viewer, *LEFT)
+    assert "AttributeError" in capsys.readouterr().err
+    assert not viewer.train_lock.locked()
+
+
+def test_training_that_changes_the_gaussians_is_told(viewer, panel, balls):
+    press(panel._start)
+    click(viewer, *LEFT)
+    balls.densify(range(10, 100))
+    panel.controller.refresh()
+    assert panel._status.content.startswith("0 of 90 Gaussians selected")
+    assert "click again" in panel._status.content
+
+
+def state(viewer, **change):
+    result = viewer.get_camera_state(page())
+    for name, value in change.items():
+        setattr(result, name, value)
+    return result
+
+
+@pytest.mark.parametrize(("aspect", "size"), [(1.5, (512, 341)), (1.0, (512, 512)), (0.5, (256, 512))])
+def test_view_camera_sees_what_nerfstudio_renders(viewer, panel_module, aspect, size):
+    from nerfstudio.viewer.utils import get_camera
+
+    camera_state = state(viewer, aspect=aspect, time=0.25)
+    camera = panel_module.view_camera(camera_state, 512)
+    assert (camera.width, camera.height, camera.time) == (*size, 0.25)
+    theirs = get_camera(camera_state, camera.height, camera.width)
+    torch.testing.assert_close(camera.K, theirs.get_intrinsics_matrices()[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(camera.position, theirs.camera_to_worlds[0, :, 3])
+    torch.testing.assert_close(camera.viewmat[2, :3], -theirs.camera_to_worlds[0, :, 2])
+
+
+def test_view_camera_refuses_a_fisheye(viewer, panel_module):
+    from nerfstudio.cameras.cameras import CameraType
+
+    with pytest.raises(UserError, match="perspective"):
+        panel_module.view_camera(state(viewer, camera_type=CameraType.FISHEYE), 512)
+
+
+def test_position_on_the_picture_of_a_page(panel_module):
+    position = panel_module.picture_position
+    assert position((0.25, 0.5), 2.0, 200, 100) == (50, 50)  # the picture fills the page
+    assert position((0.25, 0.5), 2.0, 100, 100) == (0, 50)  # bars at the sides: a quarter of the page each
+    assert position((0.2, 0.5), 2.0, 100, 100)[0] < 0
+    assert position((0.5, 0.25), 0.5, 100, 100) == (50, 0)  # bars above and below
+
+
+def test_messages_are_shown_as_they_are(panel_module):
+    assert panel_module.plain("a <b> {c} *d* [e]") == r"a \<b\> \{c\} \*d\* \[e\]"
