@@ -104,7 +104,8 @@ def select(
     objects: list[int] = []
     notes: list[str] = []
     for hit in sorted(hits, key=lambda h: not h.prompt.positive):  # what is excluded wins, in any order of clicks
-        part, chosen, note = _meant(scene, segmentation, hit, hits, similarity)
+        candidates = _candidates(hit, hits, objects)
+        part, chosen, note = _meant(scene, segmentation, hit, candidates, similarity)
         mask = mask | part if hit.prompt.positive else mask & ~part
         if chosen is not None and hit.prompt.positive and chosen not in objects:
             objects.append(chosen)
@@ -167,7 +168,7 @@ def _meant(
     scene: DynamicGaussians,
     segmentation: Segmentation | None,
     hit: _Hit,
-    hits: list[_Hit],
+    candidates: Tensor,
     similarity: float | None,
 ) -> tuple[Tensor, int | None, str]:
     """Return the Gaussians that a click means (bool [N]), their object, and a note if there is something to say."""
@@ -176,7 +177,9 @@ def _meant(
     if total < OPAQUE:
         return nothing, None, f"{hit.name} is on nothing: no Gaussian is seen at that pixel."
     if segmentation is not None and len(hit.objects):
-        chosen = _choose(segmentation, hit, hits)
+        if not len(candidates):
+            return nothing, None, ""
+        chosen = _choose(segmentation, candidates, hit.prompt.granularity)
         mask = segmentation.members(chosen)
         if similarity is not None and similarity > 0:
             if segmentation.centres is None:
@@ -191,12 +194,23 @@ def _meant(
     return mask, None, f"{hit.name} is on no object: Gaussians with a feature like its own were taken."
 
 
-def _choose(segmentation: Segmentation, hit: _Hit, hits: list[_Hit]) -> int:
-    """Choose one of the objects under a click, by its granularity and by the clicks of the other sign."""
-    opposed = [h.objects for h in hits if h.prompt.positive != hit.prompt.positive]
-    apart = hit.objects[~torch.isin(hit.objects, torch.cat([*opposed, hit.objects[:0]]))]
-    candidates = apart if len(apart) else hit.objects
-    if hit.prompt.granularity is None:
+def _candidates(hit: _Hit, hits: list[_Hit], selected: list[int]) -> Tensor:
+    """Return the objects under a click that it may mean: those on which no click of the other sign lies.
+
+    If there are none, a positive click may mean all, a negative one those that were selected although it lies on them.
+    """
+    others = [h.objects for h in hits if h.prompt.positive != hit.prompt.positive]
+    apart = hit.objects[~torch.isin(hit.objects, torch.cat([*others, hit.objects[:0]]))]
+    if len(apart):
+        return apart
+    return (
+        hit.objects if hit.prompt.positive else hit.objects[torch.isin(hit.objects, hit.objects.new_tensor(selected))]
+    )
+
+
+def _choose(segmentation: Segmentation, candidates: Tensor, granularity: Granularity | None) -> int:
+    """Choose one of the objects that lie over each other."""
+    if granularity is None:
         return segmentation.natural(candidates)
     sizes = segmentation.sizes[candidates]
-    return int(candidates[sizes.argmax() if hit.prompt.granularity == "coarse" else sizes.argmin()])
+    return int(candidates[sizes.argmax() if granularity == "coarse" else sizes.argmin()])
