@@ -1,0 +1,133 @@
+"""The feature stage: what a training step costs once the geometry is frozen, F = W S f."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from trase_ns.learning.contrastive import (
+    NEGATIVE_THRESHOLD,
+    POSITIVE_THRESHOLD,
+    Mining,
+    Normalisation,
+    SharedOnlyLarge,
+    trase_loss,
+)
+from trase_ns.learning.pixels import sample_pixels
+from trase_ns.learning.smoothing import Neighbours
+from trase_ns.masks import MaskSet
+from trase_ns.scene.camera import Camera
+from trase_ns.scene.gaussians import DynamicGaussians
+
+if TYPE_CHECKING:
+    from trase_ns.render import Contributions
+
+
+@dataclass
+class FeatureStageConfig:
+    """How features are learned; the defaults are the paper's."""
+
+    pixels: int = 5000
+    """Pixels drawn from a frame in a step (N_p)."""
+    masks: int | None = None
+    """Masks drawn from a frame in a step whose pixels form pairs (25 or 50 in the paper's runs); None: all."""
+    neighbours: int | None = 8
+    """Neighbours drawn in a step for the smooth feature; None: all."""
+    positive_threshold: float = POSITIVE_THRESHOLD
+    """tau_p: positive pairs below this cosine are still to learn."""
+    negative_threshold: float = NEGATIVE_THRESHOLD
+    """tau_n: negative pairs above this cosine are still to learn."""
+    mining: Mining = "soft"
+    """Which pairs count: soft (the paper), hard, or none (all pairs)."""
+    shared_only_large: SharedOnlyLarge = "positive"
+    """What two pixels are that share only masks larger than their finest: positive (the paper), ignore, or negative."""
+    normalisation: Normalisation = "pairs"
+    """What divides the losses: all pairs (the paper) or the mined ones (the authors' program)."""
+    norm_weight: float = 1.0
+    """Weight of the term that keeps rendered features at length one."""
+    cache_gb: float = 2.0
+    """Memory for blending weights of whole views; views beyond it are computed anew, at the drawn pixels only."""
+
+
+class FeatureStage:
+    """The TRASE objective of a frozen scene as a function of the features alone.
+
+    With the geometry frozen, a rendered feature map is F = W S f: S averages each Gaussian's neighbours, W holds the
+    blending weights of a view at its time. W is kept for each view as long as the budget lasts.
+
+    Args:
+        scene: the Gaussians and their deformation; its features are not read.
+        neighbours: S, made from the canonical means of `scene`.
+        config: sizes, thresholds and the memory for W.
+    """
+
+    def __init__(self, scene: DynamicGaussians, neighbours: Neighbours, config: FeatureStageConfig | None = None):
+        self.scene = scene.detach()
+        self.neighbours = neighbours
+        self.config = config or FeatureStageConfig()
+        self._cache: dict[Hashable, Contributions] = {}
+        self._free = int(self.config.cache_gb * 1e9)
+        self._room = self._free > 0
+
+    def loss(
+        self,
+        features: Tensor,
+        camera: Camera,
+        masks: MaskSet,
+        view: Hashable = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the terms of equation 8 at random pixels of a frame; their sum is the loss.
+
+        Args:
+            features: [N, F] features of the Gaussians; differentiable.
+            camera: camera and time of the frame.
+            masks: masks of the frame, in any resolution of the same view.
+            view: a name under which the blending weights of this camera may be kept; None: never.
+            generator: source of all draws, on the CPU.
+        """
+        config = self.config
+        sample = sample_pixels(
+            masks, camera.width, camera.height, config.pixels, config.masks, generator, features.device
+        )
+        smooth = self.neighbours.mean(features, config.neighbours, generator)
+        return trase_loss(
+            self.weights(camera, sample.pixels, view).matmul(smooth),
+            sample.mask_vectors,
+            sample.mask_sizes,
+            paired=sample.paired,
+            positive_threshold=config.positive_threshold,
+            negative_threshold=config.negative_threshold,
+            mining=config.mining,
+            shared_only_large=config.shared_only_large,
+            normalisation=config.normalisation,
+            norm_weight=config.norm_weight,
+        )
+
+    @torch.no_grad()
+    def weights(self, camera: Camera, pixels: Tensor, view: Hashable = None) -> Contributions:
+        """Return the blending weights W [P, N] of `pixels` [P, 2] int64 (x, y), kept or computed.
+
+        The Gaussians are deformed only where W is computed. A view is kept whole, if it is named and there is room.
+        """
+        from trase_ns.render import contributions
+
+        rows = pixels[:, 1] * camera.width + pixels[:, 0]
+        if view is not None and view in self._cache:
+            kept = self._cache[view].rows(rows)
+            return replace(kept, indices=kept.indices.long())
+        gaussians = self.scene.at(camera.time)
+        if view is None or not self._room:
+            return contributions(gaussians, camera, pixels)
+        whole = contributions(gaussians, camera)
+        packed = replace(whole, indices=whole.indices.int())  # two thirds of the memory
+        self._room = packed.nbytes <= self._free
+        if self._room:
+            self._free -= packed.nbytes
+            self._cache[view] = packed
+        return whole.rows(rows)
