@@ -39,7 +39,7 @@ def tabletop(seed: int) -> Scene:
     def roll(time: float) -> np.ndarray:
         x = 0.85 * vary[3] * np.sin(np.pi * (time - 0.5))
         hop = 0.08 * np.sin(np.pi * 2 * time) ** 2
-        return translation(x, -0.8, 0.3 + hop) @ rotation("y", 1.2 * x)
+        return translation(x, -0.92, 0.3 + hop) @ rotation("y", 1.2 * x)
 
     def slide(time: float) -> np.ndarray:
         x = -0.65 * vary[4] * np.sin(np.pi * (time - 0.5))
@@ -48,7 +48,7 @@ def tabletop(seed: int) -> Scene:
     jelly = squash_and_bend(
         squash=lambda time: 1.0 + 0.22 * vary[5] * np.sin(turn * 1.2 * time),
         bend=lambda time: 0.55 * vary[6] * np.sin(turn * 0.9 * time + 1.0),
-        pose=lambda time: translation(1.0, 0.45, 0.0),
+        pose=lambda time: translation(1.08, 0.6, 0.0),
         height=0.95,
     )
     vase = np.array([(0, 0.82), (0.16, 0.85), (0.22, 0.9), (0.16, 0.7), (0.36, 0.44), (0.38, 0.26), (0.25, 0), (0, 0)])
