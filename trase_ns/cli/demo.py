@@ -54,7 +54,7 @@ def main(
     started = time.monotonic()
     if (data / "scene.json").exists():
         console.print(f"using the scene in {data} again", highlight=False, soft_wrap=True)
-    from trase_ns.synthetic.dataset import make_scene
+    from trase_ns.synthetic import make_scene
 
     make_scene(data, seed=seed, frames=frames, width=width, height=height)
     seconds = {"scene": time.monotonic() - started}

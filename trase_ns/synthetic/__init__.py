@@ -1,1 +1,5 @@
 """Moving scenes with known answers."""
+
+from trase_ns.synthetic.dataset import make_scene
+
+__all__ = ["make_scene"]
