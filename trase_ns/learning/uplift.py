@@ -59,7 +59,7 @@ def uplift_masks(scene: DynamicGaussians, views: Iterable[tuple[Camera, MaskSet]
         blending = weights.to_scipy()
         pixels = masks.resized(camera.height, camera.width).reshape(len(masks), camera.height * camera.width)
         inside.append(sparse.csr_matrix(pixels, dtype=np.float32) @ blending)
-        visibility.append(sparse.csr_matrix(weights.column_sums().cpu().numpy()[None]))
+        visibility.append(sparse.csr_matrix(blending.sum(axis=0)[None]))
         frame_of_mask += [frame] * len(masks)
     if not visibility:
         raise ValueError("no view to lift masks from")
