@@ -75,7 +75,7 @@ class MaskStore:
         with self._open(frame) as content:
             height, width = (int(number) for number in content["size"])
             counts, ends = content["counts"].tobytes(), [int(end) for end in content["ends"]]
-            starts = [0, *ends[:-1]]
+            starts = [0, *ends][:-1]
             rles = tuple(counts[start:end] for start, end in zip(starts, ends, strict=True))
             masks = MaskSet(frame, height, width, rles, content["scores"].astype(np.float32))
             if len(masks.scores) != len(masks.runs):  # decoding the runs checks them
