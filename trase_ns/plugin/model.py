@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from trase_ns.learning.features import FeatureStage, FeatureStageConfig
 from trase_ns.learning.smoothing import Neighbours
+from trase_ns.learning.ssim import ssim
 from trase_ns.masks import MaskSet
 from trase_ns.plugin.densification import BoundedStrategy
 from trase_ns.plugin.initialise import initial_parameters
@@ -255,16 +256,11 @@ class TraseModel(SplatfactoModel):
         """Return the colour loss (equation 2), or in the feature stage the objective of equation 8."""
         if "rgb" not in outputs:
             return self._feature_loss(outputs["camera"], batch)
-        from pytorch_msssim import ssim
-
         target = self._target(batch, outputs["background"])
         color = outputs["rgb"]
         difference = (color - target).abs().mean()
-        images = [picture.permute(2, 0, 1)[None] for picture in (color, target)]
-        # The window is 11 pixels wide; a smaller picture has no structure to compare.
-        similarity = ssim(*images, data_range=1.0) if min(color.shape[:2]) >= 11 else 1 - difference
         weight = self.config.ssim_weight
-        return {"color": (1 - weight) * difference + weight * (1 - similarity)}
+        return {"color": (1 - weight) * difference + weight * (1 - ssim(color, target))}
 
     def _feature_loss(self, view, batch: dict) -> dict[str, Tensor]:
         if self._feature_stage is None:
