@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     in the environment both show their traceback.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # Before torch is imported: threads that wait by spinning cost a busy machine far more than they gain an idle one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         if arguments and arguments[0] in COMMANDS:
             _run(arguments[0], arguments[1:])
