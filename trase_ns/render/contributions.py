@@ -135,22 +135,23 @@ def contributions(
         ValueError: a pixel outside the image, or see `rasterize`.
     """
     device = gaussians.means.device
-    geometry = [t.detach() for t in (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)]
-    view = camera.viewmat[None].detach().to(device), camera.K[None].to(device), camera.width, camera.height
-    backend = check_arguments(*geometry, *view, backend)
+    g = gaussians
+    viewmats, Ks = camera.viewmat[None].detach().to(device), camera.K[None].to(device)
+    scene = g.means, g.quats, g.scales, g.opacities, viewmats, Ks, camera.width, camera.height
+    backend = check_arguments(*scene, backend)
     wanted = None
     if pixels is not None:
         wanted, row_of = torch.unique(_flat_index(pixels.to(device), camera), return_inverse=True)
     if backend == "cpu":
         from trase_ns.render.cpu.functions import view_weights
 
-        matrix = Contributions(*view_weights(*geometry, *view, wanted, NEAR_PLANE, FAR_PLANE, EPS2D))
+        matrix = Contributions(*view_weights(*scene, wanted, NEAR_PLANE, FAR_PLANE, EPS2D))
         return matrix if pixels is None else matrix.rows(row_of)
     if backend == "cuda":
         from trase_ns.render.cuda import view_weights
     else:
         from trase_ns.render.reference import view_weights
-    matrix = Contributions(*view_weights(*geometry, *view, NEAR_PLANE, FAR_PLANE, EPS2D))
+    matrix = Contributions(*view_weights(*scene, NEAR_PLANE, FAR_PLANE, EPS2D))
     return matrix if wanted is None else matrix.rows(wanted[row_of])
 
 

@@ -28,9 +28,6 @@ def rasterize(
     """Render with gsplat; arguments, options and results are those of `trase_ns.render.rasterize`."""
     from gsplat import rasterization
 
-    backgrounds, render_mode = options.pop("backgrounds"), options.pop("render_mode")
-    if render_mode in ("D", "ED"):
-        backgrounds = None  # depth has none, and gsplat would take its size from the colours
     return rasterization(
         means,
         quats,
@@ -44,8 +41,6 @@ def rasterize(
         packed=False,
         tile_size=TILE_SIZE,
         channel_chunk=CHANNELS_AT_ONCE,
-        backgrounds=backgrounds,
-        render_mode=render_mode,
         **options,
     )
 

@@ -71,7 +71,7 @@ def rasterize(
         ValueError: arguments of wrong shape, type, device or name, or `viewmats` that require a gradient.
     """
     backend = check_arguments(means, quats, scales, opacities, viewmats, Ks, width, height, backend)
-    _check_looks(means, colors, len(viewmats), sh_degree, backgrounds, render_mode, rasterize_mode)
+    _check_colors(means, colors, len(viewmats), sh_degree, backgrounds, render_mode, rasterize_mode)
     if backend == "cuda":
         from trase_ns.render import cuda
 
@@ -155,8 +155,7 @@ def conics(cov2d: Tensor) -> Tensor:
     """Return the inverse covariances [..., 3] (xx, xy, yy), 0 where nothing is visible; without gradient."""
     xx, xy, yy = cov2d.detach().unbind(-1)
     det = xx * yy - xy * xy
-    inverse = torch.stack([yy, -xy, xx], dim=-1) / torch.where(det > 0, det, 1)[..., None]
-    return inverse
+    return torch.stack([yy, -xy, xx], dim=-1) / torch.where(det > 0, det, 1)[..., None]
 
 
 def check_arguments(
@@ -203,7 +202,7 @@ def check_arguments(
     return backend
 
 
-def _check_looks(
+def _check_colors(
     means: Tensor,
     colors: Tensor,
     cameras: int,
@@ -212,13 +211,14 @@ def _check_looks(
     render_mode: str,
     rasterize_mode: str,
 ) -> None:
-    """Check what the Gaussians look like; see `rasterize`."""
+    """Check the arguments that `check_arguments` leaves; see `rasterize`."""
     if render_mode not in RENDER_MODES:
         raise ValueError(f"unknown render_mode {render_mode!r}: choose one of {', '.join(RENDER_MODES)}")
     if rasterize_mode not in RASTERIZE_MODES:
         raise ValueError(f"unknown rasterize_mode {rasterize_mode!r}: choose one of {', '.join(RASTERIZE_MODES)}")
-    if colors.device != means.device or (backgrounds is not None and backgrounds.device != means.device):
-        raise ValueError(f"colors and backgrounds must be on {means.device}, as means are")
+    for name, tensor in (("colors", colors), ("backgrounds", backgrounds)):
+        if tensor is not None and (tensor.device != means.device or tensor.dtype != means.dtype):
+            raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, means {means.dtype} on {means.device}")
     own = 2 if sh_degree is None else 3
     expected = "[N, D] or [C, N, D]" if sh_degree is None else "[N, K, 3] or [C, N, K, 3]"
     leading = colors.shape[: colors.dim() - own + 1]

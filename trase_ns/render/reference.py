@@ -135,7 +135,7 @@ def tile_weights(
 
 
 def _weights(offset: Tensor, cov: Tensor, opacity: Tensor) -> Tensor:
-    """Blending weights [M, pixels] of M Gaussians, near to far: offsets [M, pixels, 2], cov [M, 1, 3], opacity [M, 1]."""
+    """Blending weights [M, pixels], near to far, of offsets [M, pixels, 2], cov [M, 1, 3] and opacity [M, 1]."""
     xx, xy, yy = cov.unbind(-1)
     dx, dy = offset.unbind(-1)
     sigma = (0.5 * (yy * dx * dx + xx * dy * dy) - xy * dx * dy) / (xx * yy - xy * xy)

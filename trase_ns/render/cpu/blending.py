@@ -1,5 +1,8 @@
 """Pixels from the Gaussians of each tile, front to back, and the gradients: the kernels."""
 
+# numba gives kernels and intrinsics other signatures than the functions they are made from:
+# pyright: reportCallIssue=false, reportOptionalCall=false
+
 from __future__ import annotations
 
 import numpy as np
@@ -155,15 +158,15 @@ def _accumulate(colors, channels, members, start, kept, n, alphas, transmittance
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def blend(records, starts, members, colors, channels, background, image, alpha):
-    """Fill image [H, W, D] and alpha [H, W].
+def blend(records, starts, members, colors, channels, background, image, clear):
+    """Fill image [H, W, D] and clear [H, W], the final transmittance.
 
     Args:
         records, starts, members: from `bin_gaussians`.
         colors: [M * channels] of the visible Gaussians in the order of depth, padded with zeros.
         channels: a multiple of CHANNELS, D or a little more.
         background: [D].
-        image, alpha: filled.
+        image, clear: filled.
     """
     height, width, depth = image.shape
     columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
@@ -191,7 +194,7 @@ def blend(records, starts, members, colors, channels, background, image, alpha):
             for lane in range(LANES):
                 if (inside >> lane) & 1:
                     px, py = left + lane % 4, top + lane // 4
-                    alpha[py, px] = np.float32(1.0) - last[lane]
+                    clear[py, px] = last[lane]
                     for c in range(depth):
                         image[py, px, c] = out[c * LANES + lane] + last[lane] * background[c]
 

@@ -1,5 +1,8 @@
 """The CPU kernels as differentiable torch functions."""
 
+# numba gives kernels and intrinsics other signatures than the functions they are made from:
+# pyright: reportCallIssue=false, reportOptionalCall=false
+
 from __future__ import annotations
 
 from typing import Any
@@ -110,7 +113,7 @@ class _Blend(torch.autograd.Function):
     def forward(ctx: Any, means2d, cov2d, depths, radii, opacities, colors, backgrounds, width, height, absgrad):
         cameras, channels = len(means2d), colors.shape[-1]
         images = torch.empty(cameras, height, width, channels)
-        alphas = torch.empty(cameras, height, width, 1)
+        clear = torch.empty(cameras, height, width, 1)
         ctx.tiles = []
         with kernels():
             for c in range(cameras):
@@ -118,16 +121,16 @@ class _Blend(torch.autograd.Function):
                 colours = tiles.sorted_colors(_array(colors[c]))
                 blend_forward(
                     tiles.records, tiles.starts, tiles.members, colours.reshape(-1), colours.shape[1],
-                    _array(backgrounds[c]), images[c].numpy(), alphas[c, ..., 0].numpy(),
+                    _array(backgrounds[c]), images[c].numpy(), clear[c, ..., 0].numpy(),
                 )  # fmt: skip
                 ctx.tiles.append((tiles, colours))
-        ctx.save_for_backward(means2d, cov2d, opacities, colors, backgrounds, alphas)
+        ctx.save_for_backward(means2d, cov2d, opacities, colors, backgrounds, clear)
         ctx.absgrad = absgrad
-        return images, alphas
+        return images, 1 - clear
 
     @staticmethod
     def backward(ctx: Any, v_images, v_alphas):
-        means2d, cov2d, opacities, colors, backgrounds, alphas = ctx.saved_tensors
+        means2d, cov2d, opacities, colors, backgrounds, clear = ctx.saved_tensors
         v_means2d, v_cov2d, v_opacities, v_colors = (
             torch.zeros_like(t, memory_format=torch.contiguous_format) for t in (means2d, cov2d, opacities, colors)
         )
@@ -145,7 +148,7 @@ class _Blend(torch.autograd.Function):
                 )
         if ctx.absgrad:
             means2d.absgrad = v_absolute
-        v_backgrounds = (v_images * (1 - alphas)).sum(dim=(1, 2)) if ctx.needs_input_grad[6] else None
+        v_backgrounds = (v_images * clear).sum(dim=(1, 2)) if ctx.needs_input_grad[6] else None
         return v_means2d, v_cov2d, None, None, v_opacities, v_colors, v_backgrounds, None, None, None
 
 

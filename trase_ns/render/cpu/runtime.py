@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
 
-import numba
-from numba.core import event
+from numba.core import config, event
 
 from trase_ns.console import console
 
@@ -15,7 +17,10 @@ from trase_ns.console import console
 # the process then, and the others would only slow each other down.
 _lock = threading.RLock()
 
-numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
+# Threads that wait for work in a loop take the processor from torch's threads. OpenMP reads this when it is loaded,
+# with the first kernel; for torch's own OpenMP it must be set before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 class _Announcer(event.Listener):
@@ -35,6 +40,24 @@ class _Announcer(event.Listener):
 
 
 event.register("numba:compile", _Announcer())
+
+
+def forget_stale_kernels(package: Path) -> None:
+    """Delete numba's cached kernels of the sources in the folder `package` if any source has changed.
+
+    numba compares a cached kernel with its own source file alone, not with what that file imports.
+    """
+    sources = sorted(package.glob("*.py"))
+    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    cache = package / "__pycache__"
+    stamp = cache / "kernels.sha256"
+    with suppress(OSError):  # a folder that cannot be written has no cache of kernels
+        if stamp.exists() and stamp.read_text() == digest:
+            return
+        cache.mkdir(exist_ok=True)
+        for kernel in [*cache.glob("*.nbi"), *cache.glob("*.nbc")]:
+            kernel.unlink(missing_ok=True)
+        stamp.write_text(digest)
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Blending weights as a sparse matrix of pixels by Gaussians, and products with it: the kernels."""
 
+# numba gives kernels and intrinsics other signatures than the functions they are made from:
+# pyright: reportCallIssue=false, reportOptionalCall=false
+
 from __future__ import annotations
 
 import numpy as np

@@ -5,6 +5,9 @@ the inverse covariance, the exponent at a pixel is -|L (pixel - mean)|^2 / 2: un
 not cancel in float32, however thin the Gaussian is.
 """
 
+# numba gives kernels and intrinsics other signatures than the functions they are made from:
+# pyright: reportCallIssue=false, reportOptionalCall=false
+
 from __future__ import annotations
 
 import numpy as np

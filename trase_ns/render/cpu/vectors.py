@@ -4,6 +4,9 @@ LLVM splits the vectors where a processor's registers are narrower. The arithmet
 takes for granted that no value is infinite or NaN.
 """
 
+# numba gives kernels and intrinsics other signatures than the functions they are made from:
+# pyright: reportCallIssue=false, reportOptionalCall=false
+
 from __future__ import annotations
 
 import operator
