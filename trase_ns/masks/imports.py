@@ -34,12 +34,14 @@ def find_imports(source: Path, frames: Iterable[Frame]) -> dict[str, list[Path]]
     """
     if not source.is_dir():
         raise UserError(f"the folder of masks {source} does not exist: correct --import-from.")
+    names = [frame.name for frame in frames]
+    known = {f"{name}.png" for name in names}
     numbered: dict[str, list[Path]] = {}
     for path in sorted(source.rglob("*.png")):
-        match = re.fullmatch(r"(.+)_([0-9]+)\.png", path.relative_to(source).as_posix())
-        if match:
+        file_name = path.relative_to(source).as_posix()
+        match = re.fullmatch(r"(.+)_[0-9]+\.png", file_name)
+        if match and file_name not in known:
             numbered.setdefault(match[1], []).append(path)
-    names = [frame.name for frame in frames]
     found = {}
     for name in names:
         single = [

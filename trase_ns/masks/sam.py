@@ -155,9 +155,12 @@ def _read_state(checkpoint: Path) -> dict[str, Any]:
 
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"the weights {checkpoint} do not exist: correct --checkpoint.") from error
     except Exception as error:  # zip, pickle and torch raise errors of many kinds for damaged files
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise UserError(
-            f"the weights {checkpoint} are no PyTorch checkpoint, or damaged ({str(error).splitlines()[0][:120]}): "
+            f"the weights {checkpoint} are no PyTorch checkpoint, or damaged ({reason}): "
             "download them again, or correct --checkpoint."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
