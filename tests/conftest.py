@@ -43,11 +43,17 @@ def tiny_scene(tmp_path_factory) -> Path:
     return make_scene(tmp_path_factory.mktemp("data") / "tiny", frames=24, width=96, height=72, held_out=6, points=600)
 
 
-TINY_TRAINING = (
-    "--pipeline.model.warmup-steps=50 --pipeline.model.geometry-steps=300 --pipeline.model.densify-from=60 "
-    "--pipeline.model.densify-until=200 --pipeline.model.densify-every=50 --pipeline.model.feature-steps=60 "
-    "--pipeline.model.features.pixels=500 --pipeline.model.field-width=32 --vis=tensorboard"
-).split()
+TINY_TRAINING = [
+    "--pipeline.model.warmup-steps=50",
+    "--pipeline.model.geometry-steps=300",
+    "--pipeline.model.densify-from=60",
+    "--pipeline.model.densify-until=200",
+    "--pipeline.model.densify-every=50",
+    "--pipeline.model.feature-steps=60",
+    "--pipeline.model.features.pixels=500",
+    "--pipeline.model.field-width=32",
+    "--vis=tensorboard",
+]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,28 @@
+"""Stages: every step belongs to one, and none is empty."""
+
+from trase_ns.plugin.stages import DENSIFY, FEATURES, GEOMETRY, WARM_UP, stage_at, stages
+
+
+def test_stages_follow_each_other_without_gap():
+    found = stages(warmup_steps=10, densify_until=50, geometry_steps=80, feature_steps=20)
+    assert [(s.name, s.start, s.end) for s in found] == [
+        (WARM_UP, 0, 10),
+        (DENSIFY, 10, 50),
+        (GEOMETRY, 50, 80),
+        (FEATURES, 80, 100),
+    ]
+
+
+def test_stages_without_steps_are_left_out():
+    assert [s.name for s in stages(0, 0, 30, 0)] == [GEOMETRY]
+    assert [s.name for s in stages(100, 200, 30, 5)] == [WARM_UP, FEATURES]
+    assert [s.name for s in stages(0, 200, 30, 0)] == [DENSIFY]
+
+
+def test_stage_of_a_step():
+    found = stages(10, 50, 80, 20)
+    assert stage_at(0, found).name == WARM_UP
+    assert stage_at(10, found).name == DENSIFY
+    assert stage_at(79, found).name == GEOMETRY
+    assert stage_at(80, found).name == FEATURES
+    assert stage_at(1000, found).name == FEATURES
