@@ -56,3 +56,38 @@ def test_little_knowledge_joins_nothing():
     glimpse = np.array([[1, 0.01], [0.01, 1]], np.float32)
     assert len(set(link_masks(overlaps_of(iou, glimpse)))) == 2
     assert len(set(link_masks(overlaps_of(iou)))) == 1
+
+
+def literal_groups(overlaps: Overlaps, cut: float, prior: float) -> np.ndarray:
+    """Join the closest two groups, from scratch at every step."""
+    iou, count = overlaps.iou.toarray(), len(overlaps.frames)
+    known = np.array([[np.sqrt(overlaps.seen[a, b] * overlaps.seen[b, a]) for b in range(count)] for a in range(count)])
+    groups = [[i] for i in range(count)]
+    while len(groups) > 1:
+        closest, pair = max(
+            ((iou * known)[np.ix_(a, b)].sum() / (known[np.ix_(a, b)].sum() + prior), (i, j))
+            for i, a in enumerate(groups)
+            for j, b in enumerate(groups)
+            if i < j
+        )
+        if closest < 1 - cut:
+            break
+        groups[pair[0]] += groups.pop(pair[1])
+    labels = np.empty(count, np.int64)
+    for i, group in enumerate(groups):
+        labels[group] = i
+    return labels
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_unequal_knowledge_weighs_the_mean(seed):
+    generator = np.random.default_rng(seed)
+    iou = np.triu(generator.random((25, 25)) ** 2 * (generator.random((25, 25)) < 0.7), 1)
+    kind = generator.integers(0, 3, 25)
+    iou = np.where(kind[:, None] == kind, np.sqrt(iou), 0.4 * iou)
+    seen = generator.random((25, 25)).astype(np.float32)
+    np.fill_diagonal(seen, 1)
+    overlaps = overlaps_of(iou + iou.T, seen)
+    expected = literal_groups(overlaps, 0.5, 0.3)
+    assert same_partition(link_masks(overlaps, 0.5, prior=0.3), expected)
+    assert 1 < len(np.unique(expected)) < 25

@@ -29,6 +29,14 @@ def test_frames_without_a_mask_of_the_object_have_no_say(tabletop):
     assert lifted.support[0] == pytest.approx(0.3 * 55 / 60, abs=0.03)
 
 
+def test_a_mask_that_fits_badly_has_no_say(tabletop):
+    book = tabletop.objects["book"]
+    for i in range(10):
+        tabletop.world.add_frame(tabletop.visible(), [tabletop.share(book if i < 4 else book[:50])])
+    lifted = refine(tabletop.weights(), [book])
+    assert lifted.members[0].tolist() == book.tolist()
+
+
 def test_a_rough_object_gets_the_masks_border(tabletop):
     for _ in range(10):
         tabletop.add("arm", "hand", "book", "cup")

@@ -41,17 +41,17 @@ def objects_from_masks(
     linked = _linked(weights)
     inside: Any = linked.inside
     frame_of_mask = linked.frame_of_mask
-    frames = len(np.unique(frame_of_mask))
     if min_frames is None:
-        min_frames = min(6, max(math.ceil(0.08 * frames), min(frames, 2)))
+        count = len(np.unique(frame_of_mask))
+        min_frames = min(6, max(math.ceil(0.08 * count), min(count, 2), 1))
     groups = link_masks(mask_overlaps(linked), cut)
 
     members: list[np.ndarray] = []
     order = np.argsort(groups, kind="stable")
     for index in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        own, inverse, count = np.unique(frame_of_mask[index], return_inverse=True, return_counts=True)
-        if len(index) and len(own) >= min_frames:
-            members.append(lift(inside[index], frame_of_mask[index], 1 / count[inverse], linked.visibility, threshold))
+        frames = frame_of_mask[index]
+        if len(np.unique(frames)) >= min_frames:
+            members.append(lift(inside[index], frames, np.ones(len(index)), linked.visibility, threshold))
     importance = np.asarray(weights.visibility.sum(axis=0)).ravel()
     lifted = Lifted(members, np.ones(len(members), np.float32))
     for _ in range(max(rounds, 1)):
