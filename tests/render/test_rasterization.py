@@ -111,6 +111,13 @@ def same_depth(scene):
     return scene.but(means=scene.means * torch.tensor([1.0, 1.0, 0.0]))
 
 
+def cut_off(scene):
+    """A few large, round Gaussians that would show beyond the tiles of their radius."""
+    few = {name: t[:30] for name, t in scene.inputs.items() if name != "backgrounds"}
+    few |= {"scales": torch.full((30, 3), 0.15), "opacities": torch.full((30,), 0.98)}
+    return scene.but(**few, width=150, height=110, Ks=scene.Ks * torch.tensor([2.2, 2.2, 1.0])[:, None])
+
+
 def one_pixel(scene):
     return scene.but(width=1, height=1, Ks=scene.Ks * torch.tensor([1 / 70, 1 / 45, 1.0])[:, None])
 
@@ -125,7 +132,7 @@ def none(scene):
 
 @pytest.mark.parametrize(
     "change",
-    [behind, around, huge, needles, transparent, opaque, outside, same_depth, one_pixel, small, none],
+    [behind, around, huge, needles, transparent, opaque, outside, same_depth, cut_off, one_pixel, small, none],
     ids=lambda f: f.__name__,
 )
 def test_nasty_scenes_agree_with_reference(make_scene, change):
