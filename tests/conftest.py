@@ -92,3 +92,9 @@ def run_command(*words, fails: bool = False, **options) -> subprocess.CompletedP
 def command():
     """Return `run_command`, which runs a program of this environment."""
     return run_command
+
+
+@pytest.fixture(scope="session")
+def tiny_training() -> list[str]:
+    """Options of ns-train for a short training."""
+    return TINY_TRAINING

@@ -27,11 +27,11 @@ class TraseDataset(InputDataset):
             UserError: the file is missing, truncated or of another size than the capture says.
         """
         frame = self.frames[image_idx]
-        image = undistort(load_image(frame), frame)
+        image: np.ndarray | Image.Image = undistort(load_image(frame), frame)
         size = (int(self.cameras.width[image_idx]), int(self.cameras.height[image_idx]))
-        if size != (image.shape[1], image.shape[0]):
-            image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BOX))
-        return image
+        if size != (frame.width, frame.height):
+            image = Image.fromarray(image).resize(size, Image.Resampling.BOX)
+        return np.array(image)
 
     def camera(self, index: int) -> Camera:
         """Return camera `index` of the split, in the training world."""

@@ -10,6 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from trase_ns.console import console
+from trase_ns.errors import UserError
 from trase_ns.plugin.stages import Stage, stage_at
 
 _LINE_SECONDS = 20.0
@@ -46,10 +47,7 @@ class TrainingProgress:
         if "psnr" in values:
             numbers += f"  {values['psnr']:.1f} dB"
         if step % self.every == 0 or step + 1 == stage.end:
-            with open(self.path, "a", encoding="utf8") as file:
-                file.write(
-                    json.dumps({"step": step, "stage": stage.name, **values, "seconds": round(seconds, 2)}) + "\n"
-                )
+            self._write({"step": step, "stage": stage.name, **values, "seconds": round(seconds, 2)})
         position = f"stage {self.stages.index(stage) + 1} of {len(self.stages)}: {stage.name}"
         if console.is_terminal:
             self._show_bar(stage, position, step, numbers)
@@ -57,6 +55,16 @@ class TrainingProgress:
             self._printed = seconds
             console.print(f"{position}, step {step + 1} of {self.stages[-1].end}, {numbers}", highlight=False)
         self._stage = stage
+
+    def _write(self, line: dict[str, Any]) -> None:
+        try:
+            with open(self.path, "a", encoding="utf8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise UserError(
+                f"cannot write {self.path}: {error.strerror}. Free space and resume with --load-dir "
+                f"{self.path.parent / 'nerfstudio_models'}"
+            ) from error
 
     def _show_bar(self, stage: Stage, position: str, step: int, numbers: str) -> None:
         if stage is not self._stage:
