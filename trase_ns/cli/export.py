@@ -46,6 +46,7 @@ def main(
         choice: Which Gaussians are meant.
     """
     times = _times(time, sequence, fps, duration)
+    choice.check()
     from trase_ns.plugin.run import load_run
 
     run = load_run(load_config)

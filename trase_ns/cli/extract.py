@@ -23,6 +23,7 @@ def main(
         output_dir: Folder for the new run, as for ns-train.
         choice: Which Gaussians are meant.
     """
+    choice.check()
     from trase_ns.plugin.run import extract_run, load_run
 
     run = load_run(load_config)

@@ -43,6 +43,18 @@ class SelectionOptions:
     whole: bool = False
     """Take the whole scene, even if there is a saved selection."""
 
+    def check(self) -> None:
+        """Raise a UserError where more than one way to choose was used; call it before the run is loaded."""
+        ways = {
+            "--selection": self.selection is not None,
+            "--object": bool(self.object),
+            "--click": bool(self.click or self.exclude),
+            "--whole": self.whole,
+        }
+        used = [way for way, given in ways.items() if given]
+        if len(used) > 1:
+            raise UserError(f"{' and '.join(used)} exclude each other: choose one way to say what is meant.")
+
 
 Options = Annotated[SelectionOptions, tyro.conf.arg(name="")]
 """`SelectionOptions` without a prefix on the command line."""
@@ -52,17 +64,8 @@ def choose(run: Run, options: SelectionOptions) -> Tensor | None:
     """Return the Gaussians that `options` choose, bool [N] on the run's device, or None for the whole scene.
 
     Raises:
-        UserError: more than one way to choose was used, or nothing is selected.
+        UserError: nothing is selected, or what was asked for does not exist.
     """
-    ways = {
-        "--selection": options.selection is not None,
-        "--object": bool(options.object),
-        "--click": bool(options.click or options.exclude),
-        "--whole": options.whole,
-    }
-    used = [way for way, given in ways.items() if given]
-    if len(used) > 1:
-        raise UserError(f"{' and '.join(used)} exclude each other: choose one way to say what is meant.")
     if options.click or options.exclude:
         mask = _from_clicks(run, options)
     elif options.object:
