@@ -48,8 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(command: str, arguments: Sequence[str]) -> None:
     """Parse `arguments` for one subcommand and run it; no other subcommand is imported."""
+    import warnings
+
     import tyro
 
+    if os.environ.get("TRASE_DEBUG") != "1":
+        # Other packages' notes to their own developers.
+        warnings.filterwarnings("ignore", category=FutureWarning)
     module = import_module(f"trase_ns.cli.{command}")
     tyro.cli(module.main, prog=f"trase {command}", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
 

@@ -132,7 +132,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def loss_curves(history: Sequence[dict[str, Any]]) -> bytes:
-    """Return an SVG of loss (logarithmic), PSNR and number of Gaussians by step, with the stages shaded."""
+    """Return an SVG of loss (logarithmic away from 0), PSNR and number of Gaussians by step, with stages shaded."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -142,9 +142,9 @@ def loss_curves(history: Sequence[dict[str, Any]]) -> bytes:
     axes = figure.subplots(len(rows), 1, sharex=True)
     for axis, (key, label, color) in zip(axes, rows):
         points = [(entry["step"], entry[key]) for entry in history if _is_number(entry.get(key))]
-        if key == "loss" and any(value > 0 for _, value in points):
-            points = [point for point in points if point[1] > 0]
-            axis.set_yscale("log")
+        if key == "loss":
+            # That of the colours falls by orders of magnitude; that of the features goes below zero.
+            axis.set_yscale("symlog", linthresh=0.01)
         if points:
             axis.plot(*zip(*points), color=color, linewidth=1.4)
         axis.set_ylabel(label, fontsize=9)
