@@ -3,6 +3,7 @@
 import math
 import socket
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +25,7 @@ def panel_module():
 @pytest.fixture(scope="module")
 def served(new_balls, panel_module, tmp_path_factory):
     """A running viewer, as ns-viewer makes it, of a model that shows the two balls; and the balls."""
+    from nerfstudio.cameras.cameras import Cameras
     from nerfstudio.configs.base_config import ViewerConfig
     from nerfstudio.viewer.viewer import Viewer
 
@@ -41,7 +43,8 @@ def served(new_balls, panel_module, tmp_path_factory):
         def __init__(self):
             super().__init__()
             self.model = Model()
-            self.datamanager = SimpleNamespace(includes_time=True)
+            cameras = Cameras(torch.eye(4)[None, :3], fx=80.0, fy=80.0, cx=48.0, cy=32.0)
+            self.datamanager = SimpleNamespace(includes_time=True, train_dataset=SimpleNamespace(cameras=cameras))
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -194,6 +197,16 @@ def test_training_that_changes_the_gaussians_is_told(viewer, panel, balls):
     panel.controller.refresh()
     assert panel._status.content.startswith("0 of 90 Gaussians selected")
     assert "click again" in panel._status.content
+
+
+def test_a_page_opens_where_the_first_camera_stood(viewer, panel):
+    client = page()
+    client.atomic = nullcontext
+    panel._place(client)
+    placed = viewer.get_camera_state(client).c2w
+    torch.testing.assert_close(placed[:, :3].float(), torch.eye(3))  # the camera's own orientation
+    torch.testing.assert_close(placed[:2, 3], torch.zeros(2).double())
+    assert -0.1 < placed[2, 3] < 0  # a little ahead, along -z
 
 
 def state(viewer, **change):

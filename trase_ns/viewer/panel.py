@@ -8,8 +8,11 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import viser
+import viser.transforms
 from nerfstudio.cameras.cameras import CameraType
+from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO, Viewer
 from nerfstudio.viewer.viewer_elements import ViewerControl
 
 from trase_ns.console import console
@@ -19,7 +22,6 @@ from trase_ns.viewer.controller import GRANULARITIES, SegmentationController
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.utils import CameraState
-    from nerfstudio.viewer.viewer import Viewer
 
 
 class SegmentationPanel(ViewerControl):
@@ -64,16 +66,19 @@ class SegmentationPanel(ViewerControl):
         self._similarity.on_update(lambda _: self._attempt(self._set_similarity))
         self._clear.on_click(lambda _: self._attempt(self.controller.clear))
         self.controller.subscribe(self._show)
-        self.viser_server.on_client_connect(self._place)
+        self.viser_server.on_client_connect(lambda client: self._attempt(lambda: self._place(client)))
         self._show()
 
     def _place(self, client: viser.ClientHandle) -> None:
         """Open a page where the first training camera stood: viser's own place may see nothing of the scene."""
-        cameras = getattr(self.viewer, "camera_handles", {})  # there once the viewer has drawn them
-        for camera in list(cameras.values())[:1]:
-            with client.atomic():
-                client.camera.position = camera.position
-                client.camera.wxyz = camera.wxyz
+        dataset = self.viewer.pipeline.datamanager.train_dataset
+        assert dataset is not None
+        c2w = dataset.cameras.camera_to_worlds[0].numpy(force=True)
+        rotation = viser.transforms.SO3.from_matrix(c2w[:3, :3]) @ viser.transforms.SO3.from_x_radians(np.pi)
+        ahead = 4 * self.viewer.config.camera_frustum_scale  # past the image that the viewer draws before each camera
+        with client.atomic():
+            client.camera.position = c2w[:3, 3] * VISER_NERFSTUDIO_SCALE_RATIO + rotation @ np.array([0.0, 0.0, ahead])
+            client.camera.wxyz = rotation.wxyz
 
     def _listen(self) -> None:
         """Take the viewer's clicks until "Stop selecting" or until another tool takes them.
