@@ -10,7 +10,6 @@ from trase_ns.errors import UserError
     ("options", "message"),
     [
         ({"cut": 1.5}, "--cut 1.5: use a number between 0 and 1"),
-        ({"threshold": 0.0}, "--threshold 0: use a number between 0 and 1"),
         ({"min_frames": 0}, "--min-frames 0: use a number above 0"),
         ({"method": "hdbscan", "min_cluster_size": 0}, "--min-cluster-size 0: use a number above 0"),
         ({"method": "dbscan", "epsilon": -0.1}, "--epsilon -0.1: use a number above 0"),

@@ -99,9 +99,11 @@ def test_of_nested_objects_granularity_chooses(scene, camera):
 
 
 def test_an_object_that_masks_hardly_show_is_not_the_natural_one(scene, camera):
-    segmentation = objects(scene, support=(0.3, 0.9, 0.9))
+    segmentation = objects(scene, support=(0.6, 0.9, 0.9))
     assert select(scene, segmentation, [at(camera, -1, 0.5)]).objects == [1]
     assert select(scene, segmentation, [at(camera, -1, 0.5, granularity="coarse")]).objects == [0]
+    rare = objects(scene, support=(0.3, 0.9, 0.9))
+    assert select(scene, rare, [at(camera, -1, 0.5, granularity="coarse")]).objects == [1]
     assert select(scene, segmentation, [at(camera, -1.5, 0.5)]).objects == [0]  # beside the picture
 
 
@@ -139,11 +141,12 @@ def test_excluding_everything_is_an_error(scene, camera):
 
 def test_similarity_filters_by_the_mean_feature(scene, camera):
     scene.features[170] = torch.tensor([0.0, 1, 0.2, 0])
+    scene.features[171] = -scene.features[172]
     click = at(camera, 1, 0.5)
     assert len(select(scene, objects(scene), [click], similarity=0)) == 80
     selection = select(scene, objects(scene), [click], similarity=0.5)
-    assert len(selection) == 79
-    assert not selection.mask[170]
+    assert len(selection) == 78
+    assert not selection.mask[[170, 171]].any()
     untrained = Segmentation.from_members([torch.arange(162, 243)], len(scene))
     with pytest.raises(UserError, match="similarity"):
         select(scene, untrained, [click], similarity=0.5)

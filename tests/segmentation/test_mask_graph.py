@@ -101,6 +101,15 @@ def test_short_captures_need_fewer_frames(tabletop):
     assert len(objects_from_masks(tabletop.weights(), min_frames=4).members) == 0
 
 
+def test_groups_that_turn_out_to_be_the_same_object_are_one(tabletop):
+    """A segmenter that gives the book with its shadow in half of the frames: two groups where the cut is strict."""
+    tabletop.objects["shaded"] = np.arange(100, 260)
+    for i in range(20):
+        tabletop.add("arm", "shaded" if i % 2 else "book")
+    lifted = objects_from_masks(tabletop.weights(), cut=0.2)
+    assert len(lifted.members) == 2
+
+
 def test_no_masks_give_no_objects(tabletop):
     tabletop.world.add_frame(tabletop.visible(), [])
     lifted = objects_from_masks(tabletop.weights())

@@ -48,13 +48,47 @@ def test_labels_take_the_largest_of_the_well_supported_objects():
     assert rare_arm.labels.tolist() == [0] * 6 + [1] * 4 + [-1, -1] + [2, 2, 2] + [-1]
 
 
-@pytest.mark.parametrize("support", [(0.9, 0.85, 0.9), (0.9, 0.3, 0.9)])
-def test_labels_agree_with_natural(support):
-    segmentation = nested(support)
+@pytest.mark.parametrize("make", [nested, lambda: nested((0.9, 0.3, 0.9)), lambda: composed(), lambda: composed(0.5)])
+def test_labels_agree_with_natural(make):
+    segmentation = make()
     for gaussian in range(16):
-        holders = [i for i in range(3) if segmentation.members(i)[gaussian]]
+        holders = [i for i in range(len(segmentation)) if segmentation.members(i)[gaussian]]
         expected = segmentation.natural(torch.tensor(holders)) if holders else -1
         assert int(segmentation.labels[gaussian]) == expected
+
+
+def composed(sleeve=0.8) -> Segmentation:
+    """An arm 0..9 that is a hand 6..9 and a sleeve 0..5, and a book 12..14 with a picture 12, 13."""
+    members = [
+        torch.arange(10),
+        torch.arange(6, 10),
+        torch.arange(6),
+        torch.tensor([12, 13, 14]),
+        torch.tensor([12, 13]),
+    ]
+    return Segmentation.from_members(members, 16, support=torch.tensor([0.9, 0.8, sleeve, 0.9, 0.9]))
+
+
+def test_where_an_object_is_the_sum_of_its_parts_the_part_is_natural():
+    segmentation = composed()
+    assert segmentation.sizes.tolist() == [10, 6, 4, 3, 2]
+    assert segmentation.natural(torch.tensor([0, 2])) == 2
+    assert segmentation.natural(torch.tensor([0])) == 0
+    assert segmentation.labels.tolist() == [1] * 6 + [2] * 4 + [-1, -1, 3, 3, 3, -1]
+
+
+def test_a_part_that_masks_show_less_often_does_not_break_up_the_whole():
+    segmentation = composed(sleeve=0.5)
+    assert segmentation.natural(torch.tensor([0, 2])) == 0
+    assert segmentation.labels.tolist() == [0] * 10 + [-1, -1, 3, 3, 3, -1]
+
+
+def test_extreme_passes_over_what_is_hardly_supported():
+    segmentation = nested(support=(0.9, 0.3, 0.9))
+    assert segmentation.extreme(torch.tensor([0, 1]), largest=True) == 1
+    segmentation = nested(support=(0.9, 0.8, 0.9))
+    assert segmentation.extreme(torch.tensor([0, 1]), largest=True) == 0
+    assert segmentation.extreme(torch.tensor([0, 1]), largest=False) == 1
 
 
 def test_coverage_sums_weights_over_members():

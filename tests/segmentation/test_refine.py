@@ -4,20 +4,31 @@ import pytest
 from trase_ns.segmentation.refine import Lifted, drop_duplicates, lift, refine
 
 
-def test_lift_takes_gaussians_that_are_mostly_inside(tabletop):
-    visible = np.ones(400, np.float32)
-    book = tabletop.objects["book"]
-    tabletop.world.add_frame(visible, [tabletop.share(book)])
-    tabletop.world.add_frame(visible, [tabletop.share(book[:60])])
+def test_lift_takes_the_gaussians_with_the_largest_iou(tabletop):
+    """All prefixes by falling share are tried one by one; the best is what lift takes."""
+    for _ in range(6):
+        tabletop.add("book", ragged=0.3)
     weights = tabletop.weights()
+    confidence = np.linspace(0.5, 1, 6)
+    covered = weights.inside.toarray().T @ confidence
+    total = weights.visibility.toarray().T @ confidence
+    share = np.divide(covered, total, out=np.zeros(400), where=total > 0)
 
-    def lifted(threshold, confidence=(1.0, 1.0)):
-        frames = weights.frame_of_mask
-        return lift(weights.inside, frames, np.array(confidence), weights.visibility, threshold).tolist()
+    def soft_iou(threshold):
+        taken = share >= threshold
+        return covered[taken].sum() / (covered.sum() + (total - covered)[taken].sum())
 
-    assert lifted(0.4) == book.tolist()
-    assert lifted(0.5) == book[:60].tolist()
-    assert lifted(0.5, confidence=(2.0, 1.0)) == book.tolist()
+    best = max(share[share > 0], key=soft_iou)
+    lifted = lift(weights.inside, weights.frame_of_mask, confidence, weights.visibility)
+    assert lifted.tolist() == np.flatnonzero(share >= best).tolist()
+    assert 0.3 < best < 0.5
+    assert soft_iou(best) / (1 + soft_iou(best)) == pytest.approx(best, abs=0.05)
+
+
+def test_lift_of_no_masks_is_empty(tabletop):
+    tabletop.add("book")
+    weights = tabletop.weights()
+    assert len(lift(weights.inside[:0], np.zeros(0, np.int64), np.zeros(0), weights.visibility)) == 0
 
 
 def test_frames_without_a_mask_of_the_object_have_no_say(tabletop):

@@ -14,7 +14,6 @@ def main(
     method: Literal["masks", "mask-features", "hdbscan", "dbscan"] = "masks",
     cut: float | None = None,
     min_frames: int | None = None,
-    threshold: float | None = None,
     min_cluster_size: int | None = None,
     epsilon: float | None = None,
     refined: bool | None = None,
@@ -31,19 +30,17 @@ def main(
             the TRASE paper and its program do.
         cut: Of masks: how different two groups of masks may be (1 - IoU) and still be one object, in (0, 1).
         min_frames: Of masks: the fewest frames in which an object has a mask.
-        threshold: Of masks: the share of a Gaussian's weight that must lie in the masks of its object, in (0, 1).
         min_cluster_size: Of the other methods: the least size of a cluster.
         epsilon: Of the other methods: distance of features below which clusters are not split, for dbscan the
             distance of neighbours.
         refined: Sharpen clusters by the masks that show them. Default: so for mask-features; masks always are.
         seed: Of the sample that is clustered.
     """
-    options = _options(method, {"cut": cut, "min_frames": min_frames, "threshold": threshold}, ("masks",))
+    options = _options(method, {"cut": cut, "min_frames": min_frames}, ("masks",))
     clustering = {"min_cluster_size": min_cluster_size, "epsilon": epsilon}
     options |= _options(method, clustering, ("mask-features", "hdbscan", "dbscan"))
-    for name in ("cut", "threshold"):
-        if name in options and not 0 < options[name] < 1:
-            raise UserError(f"--{name} {options[name]:g}: use a number between 0 and 1.")
+    if "cut" in options and not 0 < options["cut"] < 1:
+        raise UserError(f"--cut {options['cut']:g}: use a number between 0 and 1.")
     for name in ("min_frames", "min_cluster_size", "epsilon"):
         if name in options and not options[name] > 0:
             raise UserError(f"--{name.replace('_', '-')} {options[name]:g}: use a number above 0.")

@@ -212,5 +212,4 @@ def _choose(segmentation: Segmentation, candidates: Tensor, granularity: Granula
     """Choose one of the objects that lie over each other."""
     if granularity is None:
         return segmentation.natural(candidates)
-    sizes = segmentation.sizes[candidates]
-    return int(candidates[sizes.argmax() if granularity == "coarse" else sizes.argmin()])
+    return segmentation.extreme(candidates, largest=granularity == "coarse")

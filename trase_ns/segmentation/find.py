@@ -40,7 +40,7 @@ def find_objects(
         seed: of all that is drawn.
         refined: whether clusters are sharpened by lifting the masks that show them; by default those of
             "mask-features" are. "masks" always refines.
-        options: further settings of the method: `cut`, `min_frames`, `threshold` and `rounds` of
+        options: further settings of the method: `cut`, `min_frames` and `rounds` of
             `objects_from_masks`; `min_cluster_size` and `epsilon` of `cluster_masks` and `cluster_gaussians`.
 
     Raises:

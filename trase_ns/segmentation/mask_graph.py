@@ -21,9 +21,8 @@ MOST_LINKED = 6000
 
 def objects_from_masks(
     weights: MaskWeights,
-    cut: float = 0.5,
+    cut: float = 0.6,
     min_frames: int | None = None,
-    threshold: float = 0.5,
     rounds: int = 1,
 ) -> Lifted:
     """Find the objects, nested ones apart, that the masks of all frames agree on.
@@ -35,7 +34,6 @@ def objects_from_masks(
         weights: the uplifted masks.
         cut: largest mean distance (1 - IoU) within a group.
         min_frames: frames in which an object must have a mask; by default 6, less in videos under 75 frames.
-        threshold: share of a Gaussian's weight that must lie in the masks of its object.
         rounds: how often the objects are refined; at least once.
     """
     linked = _linked(weights)
@@ -51,11 +49,11 @@ def objects_from_masks(
     for index in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
         frames = frame_of_mask[index]
         if len(np.unique(frames)) >= min_frames:
-            members.append(lift(inside[index], frames, np.ones(len(index)), linked.visibility, threshold))
+            members.append(lift(inside[index], frames, np.ones(len(index)), linked.visibility))
     importance = np.asarray(weights.visibility.sum(axis=0)).ravel()
     lifted = Lifted(members, np.ones(len(members), np.float32))
     for _ in range(max(rounds, 1)):
-        lifted = drop_duplicates(refine(weights, lifted.members, threshold), importance)
+        lifted = drop_duplicates(refine(weights, lifted.members), importance)
     return lifted
 
 

@@ -16,6 +16,10 @@ from torch.nn.functional import normalize
 PART = 0.8
 # Of the objects at a place, those with this share of the best support there are all good; the largest is natural.
 NATURAL = 0.8
+# Unless this share of it is made up of at least two parts that are as good: they are objects of their own.
+COMPOSED = 0.85
+# What has less than this share of the best support at a place is no object for any purpose.
+PLAUSIBLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,21 @@ class Segmentation:
         """Choose among objects (int64 [K], K > 0) that lie over each other the one that a person most likely means.
 
         It is the largest of those whose support is close to the best: the whole book rather than the picture on its
-        cover, but not the whole shelf if masks showed that only now and then.
+        cover, but not the whole shelf if masks showed that only now and then. Where an object is nothing but the sum
+        of parts that are as well supported, as an arm is of hand and sleeve, the part is meant: clicks add up.
         """
-        support = self.support[candidates]
-        good = candidates[support >= NATURAL * support.max()]
+        whole = [i for i, parts in self._composed.items() if torch.isin(candidates, parts).any()]
+        apart = candidates[~torch.isin(candidates, candidates.new_tensor(whole))]
+        support = self.support[apart]
+        good = apart[support >= NATURAL * support.max()]
         return int(good[self.sizes[good].argmax()])
+
+    def extreme(self, candidates: Tensor, largest: bool) -> int:
+        """Return the largest or the smallest of the plausible ones among `candidates` (int64 [K], K > 0)."""
+        support = self.support[candidates]
+        plausible = candidates[support >= PLAUSIBLE * support.max()]
+        sizes = self.sizes[plausible]
+        return int(plausible[sizes.argmax() if largest else sizes.argmin()])
 
     def subset(self, mask: Tensor) -> Segmentation:
         """Return the objects among the Gaussians in `mask` (bool [N]), without those that lose over half of theirs."""
@@ -146,6 +160,20 @@ class Segmentation:
         """[nnz] int64, the object of each entry of `indices`."""
         return torch.repeat_interleave(torch.arange(len(self), device=self.indptr.device), self.sizes)
 
+    @cached_property
+    def _composed(self) -> dict[int, Tensor]:
+        """The objects that are no more than the sum of their parts, and these parts, int64."""
+        composed = {}
+        for whole in self.parents.unique().tolist():
+            good = self.support >= NATURAL * self.support[whole]
+            parts = ((self.parents == whole) & good).nonzero().flatten()
+            if whole < 0 or len(parts) < 2:
+                continue
+            covered = torch.stack([self.members(int(part)) for part in parts]).any(dim=0) & self.members(whole)
+            if int(covered.sum()) >= COMPOSED * int(self.sizes[whole]):
+                composed[whole] = parts
+        return composed
+
     def _parts(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -165,17 +193,28 @@ def _assemble(members: list[Tensor], gaussians: int, support: Tensor, summary: d
     sizes = torch.tensor([len(m) for m in members], dtype=torch.int64, device=support.device)
     indptr = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
     indices = torch.cat([*members, sizes.new_zeros(0)])
-    owners = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+    parents = _parents(indptr, indices, gaussians)
+    result = Segmentation(indptr, indices, indices.new_full((gaussians,), -1), parents, support, None, summary)
+    return Segmentation(**{**result._parts(), "labels": _natural_labels(result)})
 
-    # `Segmentation.natural` for every Gaussian at once; rank 0 is the largest object.
-    best = support.new_zeros(gaussians).scatter_reduce(0, indices, support[owners], "amax")
-    good = support[owners] >= NATURAL * best[indices]
-    order = sizes.argsort(descending=True, stable=True)
-    rank = order.argsort()
-    first = order.new_full((gaussians,), len(order))
+
+def _natural_labels(segmentation: Segmentation) -> Tensor:
+    """Return [N] int64, for every Gaussian what `Segmentation.natural` says of the objects that hold it, or -1."""
+    owners, indices = segmentation._owners, segmentation.indices
+    kept = torch.ones_like(indices, dtype=torch.bool)
+    for whole, parts in segmentation._composed.items():
+        inside = torch.stack([segmentation.members(int(part)) for part in parts]).any(dim=0)
+        kept &= (owners != whole) | ~inside[indices]
+    owners, indices = owners[kept], indices[kept]
+
+    support = segmentation.support[owners]
+    best = support.new_zeros(segmentation.gaussians).scatter_reduce(0, indices, support, "amax")
+    good = support >= NATURAL * best[indices]
+    order = segmentation.sizes.argsort(descending=True, stable=True)
+    rank = order.argsort()  # 0 is the largest object
+    first = order.new_full((segmentation.gaussians,), len(order))
     first = first.scatter_reduce(0, indices[good], rank[owners[good]], "amin")
-    labels = torch.cat([order, order.new_full((1,), -1)])[first]
-    return Segmentation(indptr, indices, labels, _parents(indptr, indices, gaussians), support, None, summary)
+    return torch.cat([order, order.new_full((1,), -1)])[first]
 
 
 def _parents(indptr: Tensor, indices: Tensor, gaussians: int) -> Tensor:

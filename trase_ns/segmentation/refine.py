@@ -36,28 +36,34 @@ class Lifted:
         return Lifted(members, np.ones(len(members), np.float32))
 
 
-def lift(inside: Any, frames: np.ndarray, confidence: np.ndarray, visibility: Any, threshold: float) -> np.ndarray:
-    """Return the Gaussians (ascending int64) that lie in the masks of one object.
+def lift(inside: Any, frames: np.ndarray, confidence: np.ndarray, visibility: Any) -> np.ndarray:
+    """Return the Gaussians (ascending int64) that fit the masks of one object best.
 
-    A Gaussian belongs to the object if its weight inside the masks is more than `threshold` of its weight in the
-    frames of these masks: f = D^-1 W^T F of LUDVIG for a mask as the feature, summed over frames at their own times.
+    The share of a Gaussian's weight that lies in the masks is f = D^-1 W^T F of LUDVIG for a mask as the feature,
+    summed over frames at their own times. Those with the largest shares are taken, as many as give the largest IoU of
+    their weights with the masks. A Gaussian with share s raises an IoU of J if s > J / (1 + J), so that this is the
+    threshold: nearly a half where the masks agree, less where Gaussians reach over the border of a small object.
 
     Args:
         inside: scipy CSR [K, N], weight of each Gaussian inside each mask.
         frames: [K] int64, frame of each mask.
         confidence: [K], how much each mask counts.
         visibility: scipy CSR [F, N], weight of each Gaussian in each frame.
-        threshold: in (0, 1).
     """
     covered = inside.T @ confidence
     total = visibility.T @ np.bincount(frames, confidence, visibility.shape[0])
-    return np.flatnonzero((covered > threshold * total) & (covered > 0))
+    touched = np.flatnonzero(covered > 0)
+    covered, total = covered[touched], np.maximum(total[touched], covered[touched])
+    order = np.argsort(-covered / total, kind="stable")
+    common = np.cumsum(covered[order])
+    union = covered.sum() + np.cumsum((total - covered)[order])
+    count = int(np.argmax(common / union)) + 1 if len(order) else 0
+    return np.sort(touched[order[:count]])
 
 
 def refine(
     weights: MaskWeights,
     members: list[np.ndarray],
-    threshold: float = 0.5,
     min_iou: float = 0.5,
 ) -> Lifted:
     """Sharpen objects: in every frame find the mask that shows the object, and lift all these masks anew.
@@ -69,7 +75,6 @@ def refine(
     Args:
         weights: the uplifted masks.
         members: for each object the int64 indices of its Gaussians.
-        threshold: share of a Gaussian's weight that must lie in the masks.
         min_iou: least IoU of a mask with the object.
     """
     inside: Any = weights.inside
@@ -91,7 +96,7 @@ def refine(
         good = np.flatnonzero(quality >= min_iou)
         if len(good):
             rows = sparse.vstack([best[int(frame)] for frame in good], format="csr")
-            lifted.append(lift(rows, good, quality[good], visibility, threshold))
+            lifted.append(lift(rows, good, quality[good], visibility))
         else:
             lifted.append(np.zeros(0, np.int64))
     return Lifted(lifted, support)
