@@ -9,11 +9,11 @@ from trase_ns.errors import UserError
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cut": 1.5}, "--cut 1.5: use a number between 0 and 1"),
+        ({"cuts": (0.5, 1.5)}, "--cuts 1.5: use numbers between 0 and 1"),
         ({"min_frames": 0}, "--min-frames 0: use a number above 0"),
         ({"method": "hdbscan", "min_cluster_size": 0}, "--min-cluster-size 0: use a number above 0"),
         ({"method": "dbscan", "epsilon": -0.1}, "--epsilon -0.1: use a number above 0"),
-        ({"method": "hdbscan", "cut": 0.5}, "--cut is no option of --method hdbscan, but of masks"),
+        ({"method": "hdbscan", "cuts": (0.5,)}, "--cuts is no option of --method hdbscan, but of masks"),
         ({"min_cluster_size": 10}, "--min-cluster-size is no option of --method masks"),
     ],
 )

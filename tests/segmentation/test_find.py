@@ -80,9 +80,10 @@ def test_the_same_input_gives_the_same_objects(tabletop, trained, method):
 
 
 def test_options_reach_the_method_and_the_summary(tabletop, trained):
-    segmentation = find_objects(trained, tabletop.weights(), min_frames=30)
+    segmentation = find_objects(trained, tabletop.weights(), min_frames=30, cuts=(0.5, 0.7))
     assert len(segmentation) == 0
     assert segmentation.summary["min_frames"] == 30
+    assert segmentation.summary["cuts"] == [0.5, 0.7]
 
 
 def test_wrong_requests_are_explained(tabletop, trained):

@@ -38,7 +38,7 @@ def test_with_equal_knowledge_it_is_average_linkage(seed, cut):
 def test_groups_are_numbered_from_zero():
     iou = np.zeros((4, 4))
     iou[1, 3] = iou[3, 1] = 0.9
-    assert sorted(set(link_masks(overlaps_of(iou)))) == [0, 1, 2]
+    assert sorted(set(link_masks(overlaps_of(iou), 0.5))) == [0, 1, 2]
 
 
 def test_pairs_that_could_not_be_seen_together_do_not_part_a_chain():
@@ -47,15 +47,15 @@ def test_pairs_that_could_not_be_seen_together_do_not_part_a_chain():
     gap = np.abs(np.arange(count)[:, None] - np.arange(count))
     iou = np.where(gap == 1, 0.9, 0.0)
     blind = np.where(gap <= 1, 1.0, 0.0).astype(np.float32)
-    assert len(set(link_masks(overlaps_of(iou, blind)))) == 1
-    assert len(set(link_masks(overlaps_of(iou)))) > 3
+    assert len(set(link_masks(overlaps_of(iou, blind), 0.5))) == 1
+    assert len(set(link_masks(overlaps_of(iou), 0.5))) > 3
 
 
 def test_little_knowledge_joins_nothing():
     iou = np.array([[0, 1.0], [1.0, 0]])
     glimpse = np.array([[1, 0.01], [0.01, 1]], np.float32)
-    assert len(set(link_masks(overlaps_of(iou, glimpse)))) == 2
-    assert len(set(link_masks(overlaps_of(iou)))) == 1
+    assert len(set(link_masks(overlaps_of(iou, glimpse), 0.5))) == 2
+    assert len(set(link_masks(overlaps_of(iou), 0.5))) == 1
 
 
 def literal_groups(overlaps: Overlaps, cut: float, prior: float) -> np.ndarray:
@@ -79,8 +79,9 @@ def literal_groups(overlaps: Overlaps, cut: float, prior: float) -> np.ndarray:
     return labels
 
 
+@pytest.mark.parametrize(("prior", "cut"), [(0.3, 0.7), (2.0, 0.92)])
 @pytest.mark.parametrize("seed", range(8))
-def test_unequal_knowledge_weighs_the_mean(seed):
+def test_unequal_knowledge_weighs_the_mean(seed, prior, cut):
     generator = np.random.default_rng(seed)
     iou = np.triu(generator.random((25, 25)) ** 2 * (generator.random((25, 25)) < 0.7), 1)
     kind = generator.integers(0, 3, 25)
@@ -88,6 +89,6 @@ def test_unequal_knowledge_weighs_the_mean(seed):
     seen = generator.random((25, 25)).astype(np.float32)
     np.fill_diagonal(seen, 1)
     overlaps = overlaps_of(iou + iou.T, seen)
-    expected = literal_groups(overlaps, 0.5, 0.3)
-    assert same_partition(link_masks(overlaps, 0.5, prior=0.3), expected)
+    expected = literal_groups(overlaps, cut, prior)
+    assert same_partition(link_masks(overlaps, cut, prior), expected)
     assert 1 < len(np.unique(expected)) < 25

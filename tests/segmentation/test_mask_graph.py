@@ -101,12 +101,29 @@ def test_short_captures_need_fewer_frames(tabletop):
     assert len(objects_from_masks(tabletop.weights(), min_frames=4).members) == 0
 
 
+def test_several_cuts_find_parts_and_things_whose_masks_vary(tabletop):
+    """A strict cut keeps the arm's hand apart but loses the book, of which masks show ever other halves."""
+    arm, book = tabletop.objects["arm"], tabletop.objects["book"]
+    tabletop.objects["most"] = arm[:75]
+    for i in range(20):
+        tabletop.objects["half"] = np.roll(book, 6 * i)[:80]
+        tabletop.add("arm", "most", "half")
+
+    def found(*cuts):
+        lifted = objects_from_masks(tabletop.weights(), *([cuts] if cuts else []))
+        return [best(lifted, wanted) > 0.95 for wanted in (arm, arm[:75], book)]
+
+    assert found(0.2) == [True, True, False]
+    assert found(0.6)[1:] == [False, True]
+    assert found(0.2, 0.6) == [True, True, True]
+
+
 def test_groups_that_turn_out_to_be_the_same_object_are_one(tabletop):
     """A segmenter that gives the book with its shadow in half of the frames: two groups where the cut is strict."""
     tabletop.objects["shaded"] = np.arange(100, 260)
     for i in range(20):
         tabletop.add("arm", "shaded" if i % 2 else "book")
-    lifted = objects_from_masks(tabletop.weights(), cut=0.2)
+    lifted = objects_from_masks(tabletop.weights(), cuts=[0.2])
     assert len(lifted.members) == 2
 
 

@@ -12,7 +12,7 @@ from trase_ns.errors import UserError
 def main(
     load_config: Path,
     method: Literal["masks", "mask-features", "hdbscan", "dbscan"] = "masks",
-    cut: float | None = None,
+    cuts: tuple[float, ...] | None = None,
     min_frames: int | None = None,
     min_cluster_size: int | None = None,
     epsilon: float | None = None,
@@ -28,7 +28,8 @@ def main(
         method: "masks" groups the masks of all training frames by the Gaussians that they share; "mask-features"
             clusters the mean features of these masks; "hdbscan" and "dbscan" cluster the features of Gaussians, as
             the TRASE paper and its program do.
-        cut: Of masks: how different two groups of masks may be (1 - IoU) and still be one object, in (0, 1).
+        cuts: Of masks: how different two groups of masks may be (1 - IoU) and still be one object, each in (0, 1). The
+            objects of all cuts are taken together. Default: 0.4 0.6 0.8.
         min_frames: Of masks: the fewest frames in which an object has a mask.
         min_cluster_size: Of the other methods: the least size of a cluster.
         epsilon: Of the other methods: distance of features below which clusters are not split, for dbscan the
@@ -36,11 +37,12 @@ def main(
         refined: Sharpen clusters by the masks that show them. Default: so for mask-features; masks always are.
         seed: Of the sample that is clustered.
     """
-    options = _options(method, {"cut": cut, "min_frames": min_frames}, ("masks",))
+    options = _options(method, {"cuts": cuts, "min_frames": min_frames}, ("masks",))
     clustering = {"min_cluster_size": min_cluster_size, "epsilon": epsilon}
     options |= _options(method, clustering, ("mask-features", "hdbscan", "dbscan"))
-    if "cut" in options and not 0 < options["cut"] < 1:
-        raise UserError(f"--cut {options['cut']:g}: use a number between 0 and 1.")
+    for cut in options.get("cuts", ()):
+        if not 0 < cut < 1:
+            raise UserError(f"--cuts {cut:g}: use numbers between 0 and 1.")
     for name in ("min_frames", "min_cluster_size", "epsilon"):
         if name in options and not options[name] > 0:
             raise UserError(f"--{name.replace('_', '-')} {options[name]:g}: use a number above 0.")

@@ -40,7 +40,7 @@ def find_objects(
         seed: of all that is drawn.
         refined: whether clusters are sharpened by lifting the masks that show them; by default those of
             "mask-features" are. "masks" always refines.
-        options: further settings of the method: `cut`, `min_frames` and `rounds` of
+        options: further settings of the method: `cuts`, `min_frames` and `rounds` of
             `objects_from_masks`; `min_cluster_size` and `epsilon` of `cluster_masks` and `cluster_gaussians`.
 
     Raises:
@@ -74,6 +74,7 @@ def find_objects(
             members = [new if len(new) else old for new, old in zip(sharper.members, lifted.members)]
             lifted = Lifted(members, sharper.support)
 
+    options = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
     summary = {"method": method, "seed": seed, "refined": refined, **options, "objects": len(lifted.members)}
     summary |= {"gaussians": len(scene), "masks": 0 if weights is None else len(weights.frame_of_mask)}
     summary["seconds"] = round(time.perf_counter() - start, 3)

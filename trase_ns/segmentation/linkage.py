@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from trase_ns.segmentation.overlaps import Overlaps
 
 
-def link_masks(overlaps: Overlaps, cut: float = 0.6, prior: float = 0.05) -> np.ndarray:
+def link_masks(overlaps: Overlaps, cut: float, prior: float = 0.05) -> np.ndarray:
     """Group masks so that the mean IoU between groups that could still be joined is below 1 - `cut`.
 
     The mean is weighted by what is known of each pair: the geometric mean of the shares of the two masks that the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +22,20 @@ MOST_LINKED = 6000
 
 def objects_from_masks(
     weights: MaskWeights,
-    cut: float = 0.6,
+    cuts: Sequence[float] = (0.4, 0.6, 0.8),
     min_frames: int | None = None,
     rounds: int = 1,
 ) -> Lifted:
     """Find the objects, nested ones apart, that the masks of all frames agree on.
 
     Masks are grouped by average linkage on their 4D IoU; groups that last for enough frames are lifted into the scene
-    and refined. Nothing is drawn at random.
+    and refined. No one cut of the linkage is right for all objects: a low one loses those whose masks vary, a high one
+    merges a part with its whole. So the groups of several are taken together, and of those that come out alike the one
+    that the masks support best is kept. Nothing is drawn at random.
 
     Args:
         weights: the uplifted masks.
-        cut: largest mean distance (1 - IoU) within a group.
+        cuts: largest mean distances (1 - IoU) within a group.
         min_frames: frames in which an object must have a mask; by default 6, less in videos under 75 frames.
         rounds: how often the objects are refined; at least once.
     """
@@ -42,11 +45,12 @@ def objects_from_masks(
     if min_frames is None:
         count = len(np.unique(frame_of_mask))
         min_frames = min(6, max(math.ceil(0.08 * count), min(count, 2), 1))
-    groups = link_masks(mask_overlaps(linked), cut)
+    overlaps = mask_overlaps(linked)
+    groups = {tuple(group) for cut in cuts for group in _groups(link_masks(overlaps, cut))}
 
     members: list[np.ndarray] = []
-    order = np.argsort(groups, kind="stable")
-    for index in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+    for group in sorted(groups):
+        index = np.array(group)
         frames = frame_of_mask[index]
         if len(np.unique(frames)) >= min_frames:
             members.append(lift(inside[index], frames, np.ones(len(index)), linked.visibility))
@@ -55,6 +59,12 @@ def objects_from_masks(
     for _ in range(max(rounds, 1)):
         lifted = drop_duplicates(refine(weights, lifted.members), importance)
     return lifted
+
+
+def _groups(labels: np.ndarray) -> list[list[int]]:
+    """Return the masks of each group, ascending."""
+    order = np.argsort(labels, kind="stable")
+    return [part.tolist() for part in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(part)]
 
 
 def _linked(weights: MaskWeights) -> MaskWeights:
