@@ -21,6 +21,8 @@ from trase_ns.masks import MaskSet, MaskSource, open_masks
 from trase_ns.plugin.dataparser import TraseDataParserConfig
 from trase_ns.plugin.dataset import TraseDataset
 from trase_ns.plugin.masks import pinhole_masks
+from trase_ns.plugin.preset import preset
+from trase_ns.plugin.sampling import FrameSampler
 
 
 @dataclass
@@ -31,6 +33,13 @@ class TraseDataManagerConfig(FullImageDatamanagerConfig):
     dataparser: TraseDataParserConfig = field(default_factory=TraseDataParserConfig)
     masks: Path | None = None
     """Folder of the masks. Default: DATA/masks."""
+    window_from: int = field(default_factory=lambda: preset().window_from)
+    """Step from which the times that are trained on spread from the middle of the video. What moves far is so followed
+    from where it is known instead of being averaged away."""
+    window_until: int = field(default_factory=lambda: preset().window_until)
+    """Step from which all times are trained on. 0: all from the start."""
+    window_start: float = 0.05
+    """Share of the frames that is trained on at first."""
     image_cache_mb: int = 512
     """Memory for decoded pictures; what does not fit is read again."""
 
@@ -89,6 +98,13 @@ class TraseDataManager(FullImageDatamanager[TraseDataset]):
     def __init__(self, config: TraseDataManagerConfig, *args, **kwargs):
         super().__init__(config, *args, **kwargs)
         self.train_cameras = self.train_dataset.cameras.to(self.device)
+        self.sampler = FrameSampler(
+            [frame.time for frame in self.train_dataset.frames],
+            config.window_from,
+            config.window_until,
+            config.window_start,
+            config.train_cameras_sampling_seed,
+        )
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trase-pictures")
         self._ahead: tuple[int, Future] | None = None
 
@@ -141,17 +157,20 @@ class TraseDataManager(FullImageDatamanager[TraseDataset]):
         """Return the masks of training frame `index`, undistorted like its picture, or None where it has none."""
         frame = self.train_dataset.frames[index]
         source = self.mask_source
-        return pinhole_masks(source.load(frame.name), frame) if source is not None and frame.name in source else None
+        if source is None or frame.name not in source:
+            return None
+        return pinhole_masks(source.load(frame.name, (frame.width, frame.height)), frame)
 
     def next_train(self, step: int) -> tuple[Cameras, dict]:
         """Return a camera and its batch: "image", "frame_index" and "mask_set" (None for a frame without masks)."""
-        index = self._take()
+        index = self.sampler.next(step)
         if self._ahead is not None and self._ahead[0] == index:
             data = self._ahead[1].result()
         else:
             data = self._train_view(index)
-        following = self.train_unseen_cameras[0]
-        self._ahead = (following, self._worker.submit(self._train_view, following))
+        following = self.sampler.peek()
+        if following is not None:
+            self._ahead = (following, self._worker.submit(self._train_view, following))
         data["image"] = data["image"].to(self.device)
         camera = self.train_cameras[index : index + 1]
         camera.metadata = {"cam_idx": index}
@@ -159,12 +178,6 @@ class TraseDataManager(FullImageDatamanager[TraseDataset]):
 
     def _train_view(self, index: int) -> dict:
         return {**self.cached_train[index], "frame_index": index, "mask_set": self.mask_set(index)}
-
-    def _take(self) -> int:
-        index = self.train_unseen_cameras.pop(0)
-        if not self.train_unseen_cameras:
-            self.train_unseen_cameras = self.sample_train_cameras()
-        return index
 
     def eval_view(self, index: int) -> tuple[Cameras, dict]:
         """Return held-out view `index` as a camera and its batch."""

@@ -17,6 +17,8 @@ class Preset:
     max_pixels: int
     random_seeds: int
     random_seeds_without_points: int
+    window_from: int
+    window_until: int
     max_gaussians: int
     sh_degree: int
     field_depth: int
