@@ -71,7 +71,7 @@ def _merge(similarity: np.ndarray, weight: np.ndarray, prior: float, threshold: 
         mean[i] = np.where(gone, -1, similarity[i] / np.maximum(weight[i] + prior, 1e-12))
         mean[:, i] = mean[i]
         mean[j] = mean[:, j] = -1
-        stale = np.flatnonzero((best == i) | (best == j) | (mean[:, i] > value))
-        stale = np.union1d(stale, [i, j])
+        # A row that has come closer to i need not know: the row of i does.
+        stale = np.union1d(np.flatnonzero((best == i) | (best == j)), [i, j])
         best[stale] = mean[stale].argmax(axis=1)
         value[stale] = mean[stale, best[stale]]
