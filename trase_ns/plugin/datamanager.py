@@ -20,13 +20,14 @@ from trase_ns.errors import UserError
 from trase_ns.masks import MaskSet, MaskSource, open_masks
 from trase_ns.plugin.dataparser import TraseDataParserConfig
 from trase_ns.plugin.dataset import TraseDataset
+from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.masks import pinhole_masks
 from trase_ns.plugin.preset import preset
 from trase_ns.plugin.sampling import FrameSampler
 
 
 @dataclass
-class TraseDataManagerConfig(FullImageDatamanagerConfig):
+class TraseDataManagerConfig(KeepsUp, FullImageDatamanagerConfig):
     """How pictures and masks reach the training."""
 
     _target: type = field(default_factory=lambda: TraseDataManager)

@@ -17,11 +17,12 @@ from trase_ns.capture.frame import Frame
 from trase_ns.capture.undistort import pinhole
 from trase_ns.capture.world import World, normalise, points_in_view
 from trase_ns.errors import UserError
+from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.preset import preset
 
 
 @dataclass
-class TraseDataParserConfig(DataParserConfig):
+class TraseDataParserConfig(KeepsUp, DataParserConfig):
     """How a capture is read."""
 
     _target: type = field(default_factory=lambda: TraseDataParser)

@@ -19,6 +19,7 @@ from trase_ns.learning.ssim import ssim
 from trase_ns.masks import MaskSet
 from trase_ns.plugin.densification import BoundedStrategy
 from trase_ns.plugin.initialise import initial_parameters
+from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.metrics import ImageMetrics
 from trase_ns.plugin.outputs import scene_camera, view_outputs
 from trase_ns.plugin.preset import preset
@@ -36,7 +37,7 @@ FEATURE_DIMENSIONS = 32
 
 
 @dataclass
-class TraseModelConfig(ModelConfig):
+class TraseModelConfig(KeepsUp, ModelConfig):
     """Sizes and schedule of a run. Defaults that depend on the device are those of this machine."""
 
     _target: type = field(default_factory=lambda: TraseModel)

@@ -23,6 +23,7 @@ from trase_ns.plugin.compatibility import require_compatible
 from trase_ns.plugin.datamanager import TraseDataManager
 from trase_ns.plugin.find import find_run_objects
 from trase_ns.plugin.history import TrainingProgress
+from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.model import TraseModel
 from trase_ns.plugin.stages import FEATURES
 
@@ -38,7 +39,7 @@ class GeometryDecayConfig(ExponentialDecaySchedulerConfig):
 
 
 @dataclass
-class TraseTrainerConfig(TrainerConfig):
+class TraseTrainerConfig(KeepsUp, TrainerConfig):
     """A run: its stages make its length."""
 
     _target: type = field(default_factory=lambda: TraseTrainer)
