@@ -39,6 +39,23 @@ def test_the_sample_is_seeded_and_all_gaussians_are_labelled(monkeypatch):
         assert (labels[truth == i] == labels[truth == i].mode().values).float().mean() > 0.99
 
 
+def test_epsilon_keeps_hdbscan_from_splitting_what_is_closer():
+    """Six blobs in three pairs: fine ones, pairs or one, as the distances within and between pairs are allowed."""
+    generator = torch.Generator().manual_seed(0)
+    angles = torch.tensor([0.0, 0.2, 1.0, 1.2, 2.0, 2.2]).repeat_interleave(80)
+    angles = angles + 0.01 * torch.randn(len(angles), generator=generator)
+    points = torch.stack([angles.cos(), angles.sin()], dim=1)
+
+    def clusters(epsilon):
+        labels = cluster_gaussians(points, "hdbscan", min_cluster_size=30, epsilon=epsilon)
+        assert labels.unique().tolist() == list(range(int(labels.max()) + 1))
+        return [len(labels[80 * i : 80 * (i + 1)].unique()) for i in range(6)], len(labels.unique())
+
+    assert clusters(0.01) == ([1] * 6, 6)
+    assert clusters(0.25) == ([1] * 6, 3)
+    assert clusters(0.9) == ([1] * 6, 1)
+
+
 @pytest.mark.parametrize("method", ["hdbscan", "dbscan"])
 def test_too_few_points_or_noise_alone_give_no_cluster(method):
     features, _ = blobs(sizes=(2, 2), outliers=0)

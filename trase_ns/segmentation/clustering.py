@@ -101,14 +101,20 @@ def _cluster(points: np.ndarray, method: str, min_cluster_size: int, epsilon: fl
     if len(points) < max(min_cluster_size, 2):
         return torch.full((len(points),), -1, dtype=torch.int64)
     if method == "dbscan":
-        model = DBSCAN(eps=0.2 if epsilon is None else epsilon, min_samples=min_cluster_size)
-    else:
-        model = HDBSCAN(
-            min_cluster_size=max(min_cluster_size, 2),
-            cluster_selection_epsilon=0.01 if epsilon is None else epsilon,
-            copy=True,  # pyright: ignore[reportArgumentType]  # the stub is wrong
-        )
-    return torch.from_numpy(np.asarray(model.fit_predict(points), dtype=np.int64))
+        labels = DBSCAN(eps=0.2 if epsilon is None else epsilon, min_samples=min_cluster_size).fit_predict(points)
+        return torch.from_numpy(np.asarray(labels, dtype=np.int64))
+    size = max(min_cluster_size, 2)
+    model = HDBSCAN(min_cluster_size=size, copy=True)  # pyright: ignore[reportArgumentType]  # the stub is wrong
+    labels = np.asarray(model.fit_predict(points), dtype=np.int64)
+    # Not by `cluster_selection_epsilon`, which raises TypeError with NumPy 2.4: clusters that parted at less than
+    # epsilon are the ones that lie in one cluster of the tree cut there.
+    whole = np.asarray(model.dbscan_clustering(0.01 if epsilon is None else epsilon, min_cluster_size=size))
+    for i in range(int(whole.max()) + 1):
+        parts = np.unique(labels[(whole == i) & (labels >= 0)])
+        if len(parts) > 1:
+            labels[(whole == i) | np.isin(labels, parts)] = parts[0]
+    _, labels[labels >= 0] = np.unique(labels[labels >= 0], return_inverse=True)
+    return torch.from_numpy(labels)
 
 
 def _centres(points: Tensor, labels: Tensor) -> Tensor:
