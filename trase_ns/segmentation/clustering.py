@@ -51,7 +51,7 @@ def cluster_masks(
     features: Tensor,
     weights: MaskWeights,
     min_cluster_size: int | None = None,
-    epsilon: float | None = None,
+    epsilon: float = 0.2,
     seed: int = 0,
 ) -> Tensor:
     """Cluster the mean rendered feature of every mask of every frame, and give Gaussians to the nearest centre.
@@ -64,7 +64,8 @@ def cluster_masks(
         features: [N, F], of any length; they are normalised.
         weights: the uplifted masks.
         min_cluster_size: least number of masks of a cluster; by default a twelfth of the frames, from 3 to 30.
-        epsilon: as of `cluster_gaussians`.
+        epsilon: distance of normalised features below which clusters are not split: rendered features of masks are
+            means, which lie closer together than those of Gaussians.
         seed: of the sample where there are more than SAMPLE masks.
 
     Returns:
