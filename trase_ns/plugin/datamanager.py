@@ -39,7 +39,7 @@ class TraseDataManagerConfig(KeepsUp, FullImageDatamanagerConfig):
     from where it is known instead of being averaged away."""
     window_until: int = field(default_factory=lambda: preset().window_until)
     """Step from which all times are trained on. 0: all from the start."""
-    window_start: float = 0.05
+    window_start: float = field(default_factory=lambda: preset().window_start)
     """Share of the frames that is trained on at first."""
     image_cache_mb: int = 512
     """Memory for decoded pictures; what does not fit is read again."""

@@ -55,7 +55,7 @@ class TraseModelConfig(KeepsUp, ModelConfig):
     """Steps after which one more degree is used."""
     max_gaussians: int = field(default_factory=lambda: preset().max_gaussians)
     """Number of Gaussians at which densification stops to add."""
-    densify_from: int = 500
+    densify_from: int = field(default_factory=lambda: preset().densify_from)
     """First step of densification."""
     densify_until: int = field(default_factory=lambda: preset().densify_until)
     """Last step of densification."""
@@ -84,9 +84,9 @@ class TraseModelConfig(KeepsUp, ModelConfig):
     """Hidden layers of the deformation field."""
     field_width: int = field(default_factory=lambda: preset().field_width)
     """Units of a hidden layer of the deformation field."""
-    field_position_bands: int = 10
+    field_position_bands: int = field(default_factory=lambda: preset().field_position_bands)
     """Frequencies that encode the position for the deformation field."""
-    field_time_bands: int = 10
+    field_time_bands: int = field(default_factory=lambda: preset().field_time_bands)
     """Frequencies that encode the time for the deformation field."""
     time_noise: float = 0.1
     """Noise on the time at the start, in frame intervals (annealed smooth training)."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Literal
 
 import yaml
+
+from trase_ns.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,16 @@ class Preset:
     random_seeds_without_points: int
     window_from: int
     window_until: int
+    window_start: float
     max_gaussians: int
     sh_degree: int
     field_depth: int
     field_width: int
+    field_position_bands: int
+    field_time_bands: int
     warmup_steps: int
     geometry_steps: int
+    densify_from: int
     densify_until: int
     densify_gradient: float
     opacity_reset_every: int
@@ -44,6 +51,16 @@ def device() -> Literal["cpu", "cuda"]:
 
 @lru_cache(maxsize=1)
 def preset() -> Preset:
-    """Return the preset of this machine's device, from `trase_ns/configs`."""
-    text = (files("trase_ns") / "configs" / f"{device()}.yaml").read_text(encoding="utf8")
-    return Preset(**yaml.safe_load(text))
+    """Return the preset of this machine's device, from `trase_ns/configs`.
+
+    The environment variable TRASE_PRESET ("cpu" or "cuda") asks for the other one: a small scene is well served by the
+    numbers of the CPU on a GPU too.
+
+    Raises:
+        UserError: TRASE_PRESET names no preset.
+    """
+    name = os.environ.get("TRASE_PRESET") or device()
+    path = files("trase_ns") / "configs" / f"{name}.yaml"
+    if name not in ("cpu", "cuda"):
+        raise UserError(f"TRASE_PRESET is {name!r}: set it to cpu or cuda, or unset it")
+    return Preset(**yaml.safe_load(path.read_text(encoding="utf8")))
