@@ -19,7 +19,7 @@ NATURAL = 0.8
 # Unless this share of it is made up of at least two parts that are as good: they are objects of their own.
 COMPOSED = 0.85
 # What has less than this share of the best support at a place is no object for any purpose.
-PLAUSIBLE = 0.5
+PLAUSIBLE = 0.6
 
 
 @dataclass(frozen=True)
