@@ -38,7 +38,7 @@ class TraseDataManagerConfig(KeepsUp, FullImageDatamanagerConfig):
     """Step from which the times that are trained on spread from the middle of the video. What moves far is so followed
     from where it is known instead of being averaged away."""
     window_until: int = field(default_factory=lambda: preset().window_until)
-    """Step from which all times are trained on. 0: all from the start."""
+    """Step from which all times are trained on, at the latest after 0.6 of the geometry steps. 0: all at once."""
     window_start: float = field(default_factory=lambda: preset().window_start)
     """Share of the frames that is trained on at first."""
     image_cache_mb: int = 512

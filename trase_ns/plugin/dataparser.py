@@ -32,8 +32,8 @@ class TraseDataParserConfig(KeepsUp, DataParserConfig):
     """Give the frames times in [0, 1] by their order instead of reading `time` from the file."""
     eval_every: int = 8
     """Hold out every n-th frame where the file names no splits."""
-    downscale_factor: int | None = None
-    """Divide the image size by this. Default: the smallest number for which a picture has at most max_pixels."""
+    downscale_factor: float | None = None
+    """Divide the image size by this, 1 or more. Default: so that a picture has at most max_pixels."""
     max_pixels: int = field(default_factory=lambda: preset().max_pixels)
     """Pixels of a training picture at most, if downscale_factor is not given."""
     random_seeds: int = field(default_factory=lambda: preset().random_seeds)
@@ -86,12 +86,12 @@ class TraseDataParser(DataParser):
             dataparser_scale=world.scale,
         )
 
-    def _factor(self, frame: Frame) -> int:
+    def _factor(self, frame: Frame) -> float:
         if self.config.downscale_factor is not None:
-            if self.config.downscale_factor < 1:
-                raise UserError("--pipeline.datamanager.dataparser.downscale-factor: give a whole number of 1 or more")
+            if not self.config.downscale_factor >= 1:
+                raise UserError("--pipeline.datamanager.dataparser.downscale-factor: give a number of 1 or more")
             return self.config.downscale_factor
-        return max(1, math.ceil(math.sqrt(frame.width * frame.height / self.config.max_pixels) - 1e-6))
+        return max(1.0, math.sqrt(frame.width * frame.height / self.config.max_pixels))
 
     def _cameras(self, frames: list[Frame], world: World) -> Cameras:
         poses = world.poses(np.stack([frame.c2w for frame in frames]))

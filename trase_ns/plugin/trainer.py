@@ -20,14 +20,16 @@ from trase_ns.errors import UserError
 from trase_ns.files import atomic_write
 from trase_ns.plugin import checkpoints
 from trase_ns.plugin.compatibility import require_compatible
-from trase_ns.plugin.datamanager import TraseDataManager
+from trase_ns.plugin.datamanager import TraseDataManager, TraseDataManagerConfig
 from trase_ns.plugin.find import find_run_objects
 from trase_ns.plugin.history import TrainingProgress
 from trase_ns.plugin.keeps_up import KeepsUp
-from trase_ns.plugin.model import TraseModel
+from trase_ns.plugin.model import TraseModel, TraseModelConfig
 from trase_ns.plugin.stages import FEATURES
 
 HOST = "127.0.0.1"
+# The growing window of times ends at the latest after this share of the geometry steps.
+_WINDOW_SHARE = 0.6
 
 
 @dataclass
@@ -83,6 +85,7 @@ class TraseTrainer(Trainer):
     def setup(self, test_mode="val") -> None:
         """Check what can be checked before hours are spent, then set everything up."""
         require_compatible()
+        self._fit_window()
         super().setup(test_mode)
         if self.model.config.feature_steps > 0:
             self.datamanager.require_masks()
@@ -90,6 +93,13 @@ class TraseTrainer(Trainer):
         after = [TrainingCallbackLocation.AFTER_TRAIN_ITERATION]
         # First, so that the step is noted before densification changes the number of Gaussians.
         self.callbacks.insert(0, TrainingCallback(after, self._note_step))
+
+    def _fit_window(self) -> None:
+        """Let a short geometry stage reach all times early enough to train on them."""
+        data = cast(TraseDataManagerConfig, self.config.pipeline.datamanager)
+        steps = cast(TraseModelConfig, self.config.pipeline.model).geometry_steps
+        data.window_until = min(data.window_until, int(_WINDOW_SHARE * steps))
+        data.window_from = min(data.window_from, data.window_until // 4)
 
     def setup_optimizers(self) -> Optimizers:
         """Build the optimizers; rates that fall do so over the geometry stage."""
