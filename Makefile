@@ -4,7 +4,7 @@ BIN := .venv/bin
 SYSTEM_PACKAGES := ffmpeg libusb-1.0-0 chromium
 DEMO := demo
 
-.PHONY: install system demo test check clean
+.PHONY: install system demo test check accuracy clean
 
 install: .venv/.installed
 
@@ -39,6 +39,10 @@ check: install
 	$(BIN)/ruff format --check trase_ns tests
 	$(BIN)/ruff check trase_ns tests
 	$(BIN)/pyright
+
+# Trains for a while and rewrites docs/accuracy.md; ASSETS is the folder that holds the data set hand_books.
+accuracy: install
+	$(BIN)/python benchmarks/accuracy.py --assets "$(or $(ASSETS),$(TRASE_ASSETS))"
 
 clean:
 	rm -rf .venv $(DEMO) test-artifacts .pytest_cache .ruff_cache build *.egg-info

@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--static-run", type=Path, help="the same, trained without deformation")
     parser.add_argument("--demo", type=Path, help="output folder of `trase demo`")
     options = parser.parse_args()
-    if options.assets is None and not (options.run and options.static_run):
+    if not (options.run and options.static_run) and not (options.assets and (options.assets / "hand_books").is_dir()):
         parser.error("name the folder that holds hand_books with --assets")
 
     folder = options.output_dir.resolve()
