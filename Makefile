@@ -36,8 +36,8 @@ test: install system
 	$(BIN)/python -m pytest -m "slow"
 
 check: install
-	$(BIN)/ruff format --check trase_ns tests
-	$(BIN)/ruff check trase_ns tests
+	$(BIN)/ruff format --check trase_ns tests benchmarks
+	$(BIN)/ruff check trase_ns tests benchmarks
 	$(BIN)/pyright
 
 # Trains for a while and rewrites docs/accuracy.md; ASSETS is the folder that holds the data set hand_books.

@@ -15,7 +15,7 @@ def fresh():
 
 def test_the_device_decides(monkeypatch):
     monkeypatch.delenv("TRASE_PRESET", raising=False)
-    assert (preset().max_gaussians == 30_000) == (device() == "cpu")
+    assert (preset().max_gaussians == 25_000) == (device() == "cpu")
 
 
 def test_the_other_one_can_be_asked_for(monkeypatch):

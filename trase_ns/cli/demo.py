@@ -157,8 +157,8 @@ def train(data: Path, output_dir: Path, model_options: dict[str, Any]) -> tuple[
 
 def _run(command: list[str]) -> int:
     """Run a command to its end and return its exit status; it does not outlive this process's SIGTERM or Ctrl-C."""
-    # The scene is small: the CPU's schedule serves it on a GPU too.
-    environment = {"TRASE_PRESET": "cpu", **os.environ}
+    # Things cross the whole scene, on any device.
+    environment = {"TRASE_PRESET": "motion", **os.environ}
     with _terminable(), subprocess.Popen(command, env=environment) as process:
         try:
             return process.wait()

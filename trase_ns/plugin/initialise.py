@@ -39,6 +39,6 @@ def initial_parameters(points: Tensor, colors: Tensor, sh_degree: int, feature_d
         "features_dc": rgb_to_sh0(colors.float() / 255.0),
         "features_rest": torch.zeros(count, (sh_degree + 1) ** 2 - 1, 3),
         "opacities": torch.logit(torch.full((count, 1), _START_OPACITY)),
-        "object_features": nn.functional.normalize(torch.randn(count, feature_dimensions), dim=1),
+        "object_features": torch.zeros(count, feature_dimensions),  # zero says: not trained yet
     }
     return nn.ParameterDict({name: nn.Parameter(tensor) for name, tensor in tensors.items()})

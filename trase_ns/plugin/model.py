@@ -265,6 +265,9 @@ class TraseModel(SplatfactoModel):
 
     def _feature_loss(self, view, batch: dict) -> dict[str, Tensor]:
         if self._feature_stage is None:
+            features = self.gauss_params["object_features"]
+            if not features.any():  # the first step of the stage; a resumed run has them already
+                features.data = nn.functional.normalize(torch.randn_like(features), dim=1)
             for name, parameter in self.gauss_params.items():
                 parameter.requires_grad_(name == "object_features")
             if self.field is not None:

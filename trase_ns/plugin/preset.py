@@ -53,14 +53,14 @@ def device() -> Literal["cpu", "cuda"]:
 def preset() -> Preset:
     """Return the preset of this machine's device, from `trase_ns/configs`.
 
-    The environment variable TRASE_PRESET ("cpu" or "cuda") asks for the other one: a small scene is well served by the
-    numbers of the CPU on a GPU too.
+    The environment variable TRASE_PRESET ("cpu", "cuda" or "motion") asks for another one: "motion" follows things that
+    move far, which the schedules of the devices average away.
 
     Raises:
         UserError: TRASE_PRESET names no preset.
     """
     name = os.environ.get("TRASE_PRESET") or device()
     path = files("trase_ns") / "configs" / f"{name}.yaml"
-    if name not in ("cpu", "cuda"):
-        raise UserError(f"TRASE_PRESET is {name!r}: set it to cpu or cuda, or unset it")
+    if name not in ("cpu", "cuda", "motion"):
+        raise UserError(f"TRASE_PRESET is {name!r}: set it to cpu, cuda or motion, or unset it")
     return Preset(**yaml.safe_load(path.read_text(encoding="utf8")))
