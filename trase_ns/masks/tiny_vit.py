@@ -7,6 +7,8 @@ SAM's neck follows it. Modules are named so that the official `mobile_sam.pt` lo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from segment_anything.modeling.common import LayerNorm2d
@@ -141,7 +143,7 @@ class Block(nn.Module):
 class Stage(nn.Module):
     """Blocks at one resolution, and the step to the next one."""
 
-    def __init__(self, blocks: list[nn.Module], downsample: nn.Module | None):
+    def __init__(self, blocks: Sequence[nn.Module], downsample: nn.Module | None):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
