@@ -19,17 +19,32 @@ _NAME = re.compile(r"step-(\d+)\.ckpt")
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
     """Write `state` as the checkpoint of `step` and remove all but the newest `keep` ones.
 
-    The file is written beside the folder: Nerfstudio takes every name inside it for a checkpoint.
-
     Returns:
         The file.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
     """
     path = folder / f"step-{step:09d}.ckpt"
-    with atomic_write(path, staging=folder.parent / ".checkpoint") as temporary:
-        torch.save(_plain(state), temporary)
+    write(path, state)
     for old in checkpoints(folder)[keep:]:
         old.unlink()
     return path
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` as the checkpoint `path`, whole or not at all.
+
+    It is written beside its folder: Nerfstudio takes every name inside that for a checkpoint.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    with atomic_write(path, staging=path.parent.parent / ".checkpoint") as temporary:
+        try:
+            torch.save(_plain(state), temporary)
+        except RuntimeError as error:  # so torch reports a full disk
+            raise UserError(f"cannot write {path}: {str(error).splitlines()[0]}. Is the disk full?") from error
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from trase_ns.capture.frame import Frame
 from trase_ns.errors import UserError
-from trase_ns.files import atomic_write
 from trase_ns.learning.uplift import MaskWeights
 from trase_ns.masks import MaskSource
 from trase_ns.plugin import checkpoints
@@ -198,8 +197,7 @@ def save_segmentation(run: Run, segmentation: Segmentation) -> Path:
     """
     state = checkpoints.load(run.checkpoint)
     state["pipeline"]["_model._extra_state"] = segmentation.to_state()
-    with atomic_write(run.checkpoint, staging=run.directory / ".checkpoint") as temporary:
-        torch.save(state, temporary)
+    checkpoints.write(run.checkpoint, state)
     run.model.segmentation = segmentation
     return run.checkpoint
 
