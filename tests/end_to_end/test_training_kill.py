@@ -22,11 +22,11 @@ def checkpoints(run):
 
 
 def test_training_survives_twenty_kills(tiny_scene, tiny_run, tiny_training, tmp_path):
-    """Each start goes on where the killed one was; a checkpoint every 5 steps makes kills while saving likely."""
+    """Each start goes on where the killed one was; a checkpoint every 3 steps makes kills while saving likely."""
     rng = random.Random(int(os.environ.get("TRASE_KILL_SEED", "0")))
     program = str(Path(sys.executable).parent / "ns-train")
     common = [program, "trase", "--data", str(tiny_scene), "--output-dir", str(tmp_path), "--experiment-name", "killed"]
-    common += [*tiny_training, "--steps-per-save", "5"]
+    common += [*tiny_training, "--steps-per-save", "3"]
     run, reached, kills, starts = None, -1, 0, 0
     while kills < KILLS:
         starts += 1
@@ -45,22 +45,20 @@ def test_training_survives_twenty_kills(tiny_scene, tiny_run, tiny_training, tmp
             deadline = time.monotonic() + 300
             while process.poll() is None and not checkpoints(folder) and time.monotonic() < deadline:
                 time.sleep(0.02)
-            time.sleep(rng.uniform(0, 0.6))
+            time.sleep(rng.uniform(0, 0.3))
         ended = process.poll()
         process.send_signal(signal.SIGKILL)
         output = process.communicate()[0]
         assert ended in (None, 0), output[-3000:]
-        kills += 1
+        kills += ended is None
         found = checkpoints(folder)
         for path in found:  # nothing half-written under a final name
             state = torch.load(path, map_location="cpu", weights_only=True)
             assert path.name == f"step-{state['step']:09d}.ckpt"
         steps_done = [int(path.stem.split("-")[1]) for path in found]
         if found:
-            assert min(steps_done) > reached, "went on from an older step than it had reached"
+            assert min(steps_done) >= reached, "went on from an older step than it had reached"
             run, reached = folder, max(steps_done)
-        if ended == 0:
-            break  # all steps but the last twenty are made
     subprocess.run([*common, "--load-dir", str(run / "nerfstudio_models"), "--timestamp", "end"], check=True)
     end = tmp_path / "killed" / "trase" / "end"
     final = torch.load(end / "nerfstudio_models" / f"step-{LAST:09d}.ckpt", map_location="cpu", weights_only=True)
