@@ -11,6 +11,7 @@ import numpy as np
 
 from trase_ns.errors import UserError
 from trase_ns.files import atomic_write
+from trase_ns.masks.frame_folder import FrameFolder
 from trase_ns.masks.mask_set import MaskSet
 from trase_ns.masks.rle import compress, run_lengths
 
@@ -89,25 +90,10 @@ def write_coco(masks: MaskSet, path: Path) -> None:
         temporary.write_text(json.dumps(records), encoding="utf-8")
 
 
-class CocoFolder:
+class CocoFolder(FrameFolder):
     """A folder of COCO-RLE JSON files, `<frame name>.json` for each frame."""
 
-    def __init__(self, directory: Path | str):
-        self.directory = Path(directory)
-
-    def path(self, frame: str) -> Path:
-        """Return the file of a frame's masks, whether it exists or not."""
-        return self.directory / f"{frame}{SUFFIX}"
-
-    def __contains__(self, frame: str) -> bool:
-        return self.path(frame).is_file()
-
-    def frames(self) -> list[str]:
-        """Return the names of all JSON files below the folder, sorted."""
-        paths = (path.relative_to(self.directory) for path in self.directory.rglob(f"*{SUFFIX}"))
-        return sorted(
-            path.as_posix()[: -len(SUFFIX)] for path in paths if not any(part.startswith(".") for part in path.parts)
-        )
+    suffix = SUFFIX
 
     def load(self, frame: str) -> MaskSet:
         """Read the masks of a frame.

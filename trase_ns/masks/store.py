@@ -6,42 +6,27 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trase_ns.errors import UserError
 from trase_ns.files import atomic_write
+from trase_ns.masks.frame_folder import FrameFolder
 from trase_ns.masks.mask_set import MaskSet
 
 SUFFIX = ".npz"
 STAGING = ".unfinished"
 
 
-class MaskStore:
+class MaskStore(FrameFolder):
     """Masks in a folder, `<frame name>.npz` for each frame.
 
     A file holds the COCO counts of all masks end to end (`counts`, `ends`), `scores`, `size` (height, width), and
     `key`, a JSON text that says from which image, model and parameters the masks were made.
     """
 
-    def __init__(self, directory: Path | str):
-        self.directory = Path(directory)
-
-    def path(self, frame: str) -> Path:
-        """Return the file of a frame's masks, whether it exists or not."""
-        return self.directory / f"{frame}{SUFFIX}"
-
-    def __contains__(self, frame: str) -> bool:
-        return self.path(frame).is_file()
-
-    def frames(self) -> list[str]:
-        """Return the names of all frames with masks here, sorted."""
-        paths = (path.relative_to(self.directory) for path in self.directory.rglob(f"*{SUFFIX}"))
-        return sorted(
-            path.as_posix()[: -len(SUFFIX)] for path in paths if not any(part.startswith(".") for part in path.parts)
-        )
+    suffix = SUFFIX
 
     def save(self, masks: MaskSet, key: dict[str, Any]) -> None:
         """Write the masks of a frame at one stroke: after a kill the file is the old one or the new one.
