@@ -6,6 +6,8 @@ import pytest
 import torch
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.scene_box import OrientedBox
+from nerfstudio.viewer.render_state_machine import RenderStateMachine
+from nerfstudio.viewer_legacy.server.viewer_utils import IOChangeException, SetTrace
 
 from trase_ns.plugin.method import trase
 from trase_ns.segmentation.objects import Segmentation
@@ -99,6 +101,24 @@ def test_a_camera_without_time_is_rendered(pipeline):
     camera, _ = made.datamanager.eval_view(0)
     plain = Cameras(camera.camera_to_worlds, camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height)
     assert made.model.get_outputs_for_camera(plain)["rgb"].shape == (72, 96, 3)
+
+
+def test_the_viewer_stops_a_rendering_only_at_its_end(pipeline, monkeypatch):
+    """Stopped in the middle of its first rendering, a process kept a half imported numba and never rendered again."""
+    model = pipeline().model.eval()
+    machine = RenderStateMachine.__new__(RenderStateMachine)
+    machine.interrupt_render_flag = False
+    done = []
+
+    def get_outputs(camera):
+        machine.interrupt_render_flag = True  # as another thread does when the view moves
+        done.append(camera)
+        return {}
+
+    monkeypatch.setattr(model, "get_outputs", get_outputs)
+    with pytest.raises(IOChangeException), SetTrace(machine.check_interrupt):
+        model.get_outputs_for_camera(torch.zeros(1))
+    assert done
 
 
 def test_loading_keeps_the_parameters_that_optimizers_hold(pipeline):

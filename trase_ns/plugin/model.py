@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.models.splatfacto import SplatfactoModel
 from nerfstudio.utils.colors import get_color
+from nerfstudio.viewer.render_state_machine import RenderStateMachine
 from torch import Tensor, nn
 
 from trase_ns.learning.features import FeatureStage, FeatureStageConfig
@@ -243,6 +246,31 @@ class TraseModel(SplatfactoModel):
         self.info = rendered.info
         self.strategy.step_pre_backward(self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info)
         return {"rgb": rendered.color, "background": background}
+
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Any]:
+        """Render a Nerfstudio camera as it is outside training; what `obb_box` leaves out is not drawn.
+
+        The viewer stops a rendering by an exception that a trace function raises at any line. Struck in the middle of
+        an import, of loading a compiled kernel or of filling a cache, this process would never render again, so here
+        it comes only before or after the rendering.
+
+        Args:
+            camera: one camera, with its time.
+            obb_box: the part of the scene that is drawn, None for all of it.
+
+        Returns:
+            What `view_outputs` names.
+        """
+        tracer = sys.gettrace()
+        stops = isinstance(getattr(tracer, "__self__", None), RenderStateMachine)
+        if stops:
+            sys.settrace(None)
+        try:
+            outputs = super().get_outputs_for_camera(camera, obb_box)
+        finally:
+            if stops:
+                sys.settrace(tracer)
+        return outputs
 
     def get_metrics_dict(self, outputs: dict, batch: dict) -> dict[str, Tensor]:
         """Return PSNR and the number of Gaussians; nothing in the feature stage, where no picture is made."""
