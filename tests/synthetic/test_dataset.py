@@ -131,6 +131,58 @@ def test_several_cameras_see_each_moment(tmp_path):
     assert np.array_equal(first[0.0], first[1.0])
 
 
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory) -> Path:
+    return make_scene(
+        tmp_path_factory.mktemp("relay") / "scene",
+        scene="thrown",
+        cameras="relay",
+        rig=8,
+        frames=6,
+        held_out=6,
+        width=128,
+        height=96,
+        points=400,
+    )
+
+
+def test_relay_films_each_moment_with_another_quarter_of_the_rig(relay):
+    train = [frame for frame in load_capture(relay).frames if frame.split == "train"]
+    times = sorted({frame.time for frame in train})
+    assert times == pytest.approx(np.linspace(0, 1, 6))
+    for moment, time in enumerate(times):
+        filmed = {frame.name.split("_")[1] for frame in train if frame.time == time}
+        assert filmed == {f"cam{camera:02d}" for camera in range(8) if camera % 4 == moment % 4}
+    poses = {frame.name.split("_")[1]: [] for frame in train}
+    for frame in train:
+        poses[frame.name.split("_")[1]].append(frame.c2w)
+    assert all(np.array_equal(pose, same[0]) for same in poses.values() for pose in same)
+
+
+def test_relay_holds_out_new_poses_at_every_trained_moment_with_every_object(relay):
+    capture = load_capture(relay)
+    train = [frame for frame in capture.frames if frame.split == "train"]
+    held_out = [frame for frame in capture.frames if frame.split != "train"]
+    assert [frame.time for frame in held_out] == sorted({frame.time for frame in train})
+    for frame in held_out:
+        assert min(np.linalg.norm(frame.c2w[:3, 3] - other.c2w[:3, 3]) for other in train) > 0.2
+    assert len({tuple(frame.c2w[:3, 3]) for frame in held_out}) > 3
+    benchmark = load_benchmark(relay / "benchmark")
+    assert [entry.name for entry in benchmark.objects] == ["ball", "apple", "box", "bar", "vase"]
+    assert {len(entry.masks) for entry in benchmark.objects} == {6}
+
+
+def test_relay_finds_seed_points_at_one_moment(relay):
+    capture, scene = load_capture(relay), open_scene(relay)
+    points = np.asarray(capture.seed_points, dtype=np.float64)
+    times = sorted({frame.time for frame in capture.frames})
+    for part in scene.parts:
+        if part.moves:
+            near = [np.linalg.norm(part.vertices(t)[:, None] - points, axis=-1).min(axis=0) < 0.05 for t in times]
+            assert near[3].any(), part.name
+            assert near[3].sum() == max(map(sum, near)), part.name
+
+
 def test_same_scene_is_reused_and_anything_else_is_kept(data, tmp_path):
     before = (data / "transforms.json").stat().st_mtime_ns
     assert make_scene(data, seed=3, **SMALL) == data
@@ -155,7 +207,12 @@ def test_failure_leaves_nothing(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"frames": 1}, "frames must be at least 2"), ({"cameras": "one"}, "cameras must be"), ({"scene": "x"}, "choose")],
+    [
+        ({"frames": 1}, "frames must be at least 2"),
+        ({"cameras": "one"}, "cameras must be"),
+        ({"scene": "x"}, "choose"),
+        ({"cameras": "relay", "rig": 3}, "rig must be at least 4"),
+    ],
 )
 def test_wrong_parameters(tmp_path, wrong, message):
     with pytest.raises(UserError, match=message):

@@ -43,6 +43,13 @@ def held_out(time: float) -> np.ndarray:
     return look(36.0 * np.sin(2.3 * sweep + 1.3), 29.0 + 6.0 * np.sin(1.7 * sweep))
 
 
+def between(index: int, count: int) -> np.ndarray:
+    """Return pose `index` of a series, each half-way between two neighbours of a rig of `count`, in height as well."""
+    gaps = max(count - 1, 1)
+    gap = int((index * 0.618034) % 1.0 * gaps)  # the golden ratio spreads any number of them over the arc
+    return look(-44.0 + 88.0 * (gap + 0.5) / gaps, 30.0)
+
+
 def intrinsics(width: int, height: int) -> tuple[float, float, float]:
     """Return focal length (the same for x and y) and principal point x, y, in pixels."""
     return width / 2 / np.tan(FIELD_OF_VIEW / 2), width / 2, height / 2

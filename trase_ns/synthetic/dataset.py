@@ -20,10 +20,13 @@ from trase_ns.scene.camera import Camera
 from trase_ns.synthetic import cameras
 from trase_ns.synthetic.benchmark_writer import BenchmarkWriter
 from trase_ns.synthetic.scene import Scene
-from trase_ns.synthetic.seed_points import SeedPoints
+from trase_ns.synthetic.seed_points import MOVING_MOMENT, SeedPoints
 from trase_ns.synthetic.tabletop import tabletop
+from trase_ns.synthetic.thrown import thrown
 
-SCENES = {"tabletop": tabletop}
+SCENES = {"tabletop": tabletop, "thrown": thrown}
+SCORED_FROM = {"tabletop": 400, "thrown": 1000}  # an object is scored where it fills one pixel in so many
+RELAY = 4  # one in so many cameras takes a picture at a moment
 VERSION = 1  # of what this module writes: raise it with every change of the pictures
 
 
@@ -36,7 +39,7 @@ class SceneParameters:
     frames: int = 100
     width: int = 256
     height: int = 192
-    cameras: Literal["moving", "several"] = "moving"
+    cameras: Literal["moving", "several", "relay"] = "moving"
     rig: int = 6
     held_out: int = 24
     points: int = 3000
@@ -59,7 +62,7 @@ def make_scene(
     frames: int = 100,
     width: int = 256,
     height: int = 192,
-    cameras: Literal["moving", "several"] = "moving",
+    cameras: Literal["moving", "several", "relay"] = "moving",
     rig: int = 6,
     held_out: int = 24,
     points: int = 3000,
@@ -78,11 +81,13 @@ def make_scene(
         frames: number of moments that are trained on.
         width, height: picture size in pixels.
         cameras: "moving" is one camera that sweeps around, one picture a moment; "several" are `rig` cameras at rest,
-            each with a picture of every moment.
-        rig: number of cameras at rest.
-        held_out: number of pictures of another camera, at moments half-way between the others.
+            each with a picture of every moment; "relay" are `rig` cameras at rest that take turns, a quarter of them at
+            each moment: camera i at moment k where i % 4 == k % 4.
+        rig: number of cameras at rest, at least 4 for "relay".
+        held_out: number of pictures from other poses, at moments half-way between the others; for "relay" at moments
+            that are trained on, each once where there are as many.
         points: number of seed points.
-        scene: name of the scene, a key of `SCENES`.
+        scene: "tabletop" or "thrown", where things move up to three of their widths between two of 30 moments.
 
     Returns:
         The folder.
@@ -136,9 +141,10 @@ def open_scene(directory: Path | str) -> Scene:
 def _check(parameters: SceneParameters) -> None:
     if parameters.scene not in SCENES:
         raise UserError(f"no built-in scene is called {parameters.scene!r}: choose one of {', '.join(SCENES)}.")
-    if parameters.cameras not in ("moving", "several"):
-        raise UserError(f'cameras must be "moving" or "several", not {parameters.cameras!r}.')
-    lowest = {"seed": 0, "frames": 2, "width": 32, "height": 32, "rig": 1, "held_out": 1, "points": 1}
+    if parameters.cameras not in ("moving", "several", "relay"):
+        raise UserError(f'cameras must be "moving", "several" or "relay", not {parameters.cameras!r}.')
+    rig = RELAY if parameters.cameras == "relay" else 1
+    lowest = {"seed": 0, "frames": 2, "width": 32, "height": 32, "rig": rig, "held_out": 1, "points": 1}
     for name, bound in lowest.items():
         if getattr(parameters, name) < bound:
             raise UserError(f"{name} must be at least {bound}, not {getattr(parameters, name)}.")
@@ -159,9 +165,15 @@ def _shots(parameters: SceneParameters) -> list[_Shot]:
         if parameters.cameras == "moving":
             shots.append(_Shot(f"train_{i:04d}", "train", cameras.moving(time), time))
         else:
-            for camera in range(parameters.rig):
+            turn = slice(i % RELAY, None, RELAY) if parameters.cameras == "relay" else slice(None)
+            for camera in range(parameters.rig)[turn]:
                 pose = cameras.rig(camera, parameters.rig)
                 shots.append(_Shot(f"train_cam{camera:02d}_{i:04d}", "train", pose, time))
+    if parameters.cameras == "relay":
+        for i in range(parameters.held_out):
+            time = times[(2 * i + 1) * parameters.frames // (2 * parameters.held_out)]
+            shots.append(_Shot(f"test_{i:04d}", "test", cameras.between(i, parameters.rig), time))
+        return shots
     gaps = (np.arange(parameters.held_out) + 0.5) * (parameters.frames - 1) / parameters.held_out
     for i, time in enumerate(((np.floor(gaps) + 0.5) / (parameters.frames - 1)).tolist()):
         shots.append(_Shot(f"test_{i:04d}", "test", cameras.held_out(time), time))
@@ -179,8 +191,13 @@ def _write(root: Path, parameters: SceneParameters) -> None:
         (root / folder).mkdir()
     shots = _shots(parameters)
     training = [shot for shot in shots if shot.split == "train"]
-    benchmark = BenchmarkWriter(scene, root / "benchmark", parameters.width * parameters.height // 400)
-    seeds = SeedPoints(scene, parameters.points, len(training), np.random.default_rng([parameters.seed, 3]))
+    min_area = parameters.width * parameters.height // SCORED_FROM[parameters.scene]
+    benchmark = BenchmarkWriter(scene, root / "benchmark", min_area)
+    seeding, moment = {shot.name for shot in training}, MOVING_MOMENT
+    if parameters.cameras == "relay":  # as from the pictures of one moment, the middle one
+        moment = training[len(training) // 2].time
+        seeding = {shot.name for shot in training if shot.time == moment}
+    seeds = SeedPoints(scene, parameters.points, len(seeding), np.random.default_rng([parameters.seed, 3]), moment)
     for i, shot in enumerate(track(shots, "making the scene")):
         camera = Camera.from_opengl(
             torch.from_numpy(shot.c2w), focal, focal, cx, cy, parameters.width, parameters.height, shot.time
@@ -191,7 +208,8 @@ def _write(root: Path, parameters: SceneParameters) -> None:
             rng = np.random.default_rng([parameters.seed, 2, i])
             masks = simulate_masks(picture.parts, scene.parents, rng, shot.name)
             write_coco(masks, root / "masks" / f"{shot.name}.json")
-            seeds.add(picture, camera)
+            if shot.name in seeding:
+                seeds.add(picture, camera)
             benchmark.consider_prompts(shot.name, picture)
         else:
             benchmark.write_masks(shot.name, picture)

@@ -20,9 +20,11 @@ class SeedPoints:
         count: number of points wanted.
         frames: number of pictures that they will be taken from.
         rng: where all chance comes from.
+        moment: time in [0, 1] near which things that move give points.
     """
 
-    def __init__(self, scene: Scene, count: int, frames: int, rng: np.random.Generator):
+    def __init__(self, scene: Scene, count: int, frames: int, rng: np.random.Generator, moment: float):
+        self.moment = moment
         self.rng = rng
         self.count = count
         self.per_frame = -(-4 * self.count // frames)
@@ -36,7 +38,7 @@ class SeedPoints:
         pixels = self.rng.choice(contrast.size, self.per_frame, p=contrast / contrast.sum())
         rows, columns = np.divmod(pixels, picture.parts.shape[1])
         parts = picture.parts[rows, columns]
-        keep = (parts > 0) & (~self.moving[parts] | (abs(camera.time - MOVING_MOMENT) <= MOVING_SPAN))
+        keep = (parts > 0) & (~self.moving[parts] | (abs(camera.time - self.moment) <= MOVING_SPAN))
         rows, columns = rows[keep], columns[keep]
         K, viewmat = camera.K.double().numpy(), camera.viewmat.double().numpy()
         depth = picture.depth[rows, columns].astype(np.float64)

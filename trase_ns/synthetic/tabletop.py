@@ -1,4 +1,4 @@
-"""The built-in scene: a robot arm, a jelly, a ball and a crate that cross, and a vase at rest."""
+"""The first built-in scene: a robot arm, a jelly, a ball and a crate that cross, and a vase at rest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from trase_ns.synthetic import shapes
 from trase_ns.synthetic.motion import Pose, rigid, rotation, squash_and_bend, still, translation
+from trase_ns.synthetic.room import SURROUNDINGS, room
 from trase_ns.synthetic.scene import Part, Scene
 from trase_ns.synthetic.textures import checks, marble, stripes
 
@@ -58,22 +59,7 @@ def tabletop(seed: int) -> Scene:
 
     cream, navy, rust = (0.93, 0.88, 0.76), (0.12, 0.18, 0.36), (0.70, 0.33, 0.18)
     parts = [
-        Part(
-            "floor",
-            "floor",
-            shapes.floor(6.0),
-            marble(rng, ((0.62, 0.53, 0.42), (0.50, 0.42, 0.34), (0.72, 0.66, 0.56)), 0.7),
-            still(np.eye(4)),
-            moves=False,
-        ),
-        Part(
-            "backdrop",
-            "backdrop",
-            shapes.backdrop(3.6, 5.0, arc=4.0),
-            stripes(rng, ((0.42, 0.52, 0.58), (0.52, 0.61, 0.64), (0.36, 0.46, 0.60)), 0.45),
-            still(np.eye(4)),
-            moves=False,
-        ),
+        *room(rng),
         moving(
             "robot base", "robot", shapes.drum(0.36, 0.32), checks(rng, ((0.2, 0.2, 0.22), cream, navy), 0.16), base
         ),
@@ -122,7 +108,7 @@ def tabletop(seed: int) -> Scene:
             moves=False,
         ),
     ]
-    return Scene(parts, surroundings=("floor", "backdrop"))
+    return Scene(parts, SURROUNDINGS)
 
 
 def _rounded(radius: float, height: float) -> np.ndarray:
