@@ -18,8 +18,8 @@ THICKNESS, LENGTH, REACH = 0.16, 0.96, 0.88  # of the bar, and from its pivot to
 def thrown(seed: int) -> Scene:
     """Return the scene; the seed draws the textures and varies the motions a little, but never the bar's speed.
 
-    World units are about a metre; the floor is z = 0, things stay within 1.6 of the z axis, each in a slice of y of
-    its own so that none meets another, and the open side, where cameras belong, is -y.
+    World units are about a metre; the floor is z = 0, things stay within 1.6 of the z axis and never meet, because
+    each keeps to about a slice of y of its own, and the open side, where cameras belong, is -y.
     """
     rng = np.random.default_rng([seed, 1])
     vary = rng.uniform(0.95, 1.05, 6)
