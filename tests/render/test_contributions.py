@@ -64,6 +64,30 @@ def test_some_pixels_are_rows_of_the_whole(view, backend):
     )
 
 
+@pytest.mark.parametrize("stretch", [1.0, 2.5])
+def test_few_pixels_miss_no_gaussian(make_scene, stretch):
+    """One pixel or a corner of the image, where most Gaussians are not even projected: bit by bit the same rows."""
+    scene = make_scene(count=3000, width=150, height=107, size=0.03)
+    means, scales = scene.means.clone(), scene.scales.clone()
+    means[:1000] *= 3  # beside the image and behind the camera
+    means[50:60, 2] -= 3.0  # close to it
+    scales[:500, 0] *= 200  # needles
+    scales[500:510] *= 50
+    scales[600:700] *= -1  # mirrored
+    means[700], scales[701], scales[702, 1], means[703, 2] = torch.nan, torch.nan, torch.inf, torch.inf
+    camera = Camera(scene.viewmats[0].clone(), scene.Ks[0], scene.width, scene.height)
+    camera.viewmat[:3, :3] *= stretch
+    gaussians = Gaussians(means, scene.quats, scales, scene.opacities, torch.zeros(3000, 1, 3))
+    whole = contributions(gaussians, camera)
+    pixels = [(0, 0), (149, 106), (75, 50), (79, 48), (80, 47), (149, 0), (15, 31), (16, 32), (40, 100)]
+    for x, y in pixels:
+        row = contributions(gaussians, camera, torch.tensor([[x, y]]))
+        assert len(row.indices) > 0
+        assert same(row, whole.rows(torch.tensor([y * 150 + x])))
+    corner = torch.cartesian_prod(torch.arange(120, 150), torch.arange(90, 107))
+    assert same(contributions(gaussians, camera, corner), whole.rows(corner[:, 1] * 150 + corner[:, 0]))
+
+
 def test_rows_by_mask(view):
     gaussians, camera, _ = view
     whole = contributions(gaussians, camera)

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from trase_ns.render.cpu.blending import CHANNELS, GEOMETRY, blend_backward, gather_gradients
 from trase_ns.render.cpu.blending import blend as blend_forward
+from trase_ns.render.cpu.projection import find_near, project_backward
 from trase_ns.render.cpu.projection import project as project_forward
-from trase_ns.render.cpu.projection import project_backward
 from trase_ns.render.cpu.runtime import kernels
 from trase_ns.render.cpu.sparse import fill_weights, multiply, transpose
-from trase_ns.render.cpu.tiles import bin_gaussians, depth_order
+from trase_ns.render.cpu.tiles import TILE, bin_gaussians, depth_order
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -203,9 +203,13 @@ def view_weights(
         means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d: as in `project`.
         pixels: [P] sorted flat indices (y * width + x) of the pixels to look at, each once; all by default.
     """
-    means2d, cov2d, depths, radii = project(
-        means, quats, scales, viewmats, Ks, width, height, near_plane, far_plane, eps2d
-    )
+    gaussians, near = (means, quats, scales, opacities), None
+    if pixels is not None:
+        window = _tiles_around(pixels.numpy(), width, height)
+        if window != (0, 0, width, height):
+            near = _near(means, scales, viewmats[0], Ks[0], width, height, window, near_plane, far_plane, eps2d)
+            gaussians = tuple(values[near] for values in gaussians)
+    projected = project(*gaussians[:3], viewmats[:1], Ks[:1], width, height, near_plane, far_plane, eps2d)
     count = width * height if pixels is None else len(pixels)
     rows = np.arange(count) if pixels is None else np.full(width * height, -1)
     if pixels is not None:
@@ -213,14 +217,35 @@ def view_weights(
     indptr = np.zeros(count + 1, np.int64)
     indices, weights = np.empty(0, np.int64), np.empty(0, np.float32)
     with kernels():
-        tiles = Tiles(means2d[0], cov2d[0], depths[0], radii[0], opacities, width, height)
+        tiles = Tiles(*(values[0] for values in projected), gaussians[3], width, height)
         given = tiles.records, tiles.starts, tiles.members, tiles.order, rows, width, height
         fill_weights(*given, indptr, indices, weights, True)
         indptr = np.cumsum(indptr)
         indices, weights = np.empty(indptr[-1], np.int64), np.empty(indptr[-1], np.float32)
         fill_weights(*given, indptr, indices, weights, False)
     parts = [torch.from_numpy(part) for part in (indptr, indices, weights)]
-    return parts[0], parts[1], parts[2], (count, len(means))
+    return parts[0], parts[1] if near is None else near[parts[1]], parts[2], (count, len(means))
+
+
+def _tiles_around(pixels: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the tiles that hold `pixels` (flat indices); with a margin for rounding."""
+    if not len(pixels):
+        return 0, 0, 0, 0
+    x, y = pixels % width, pixels // width
+    left, top = x.min() // TILE * TILE - 1, y.min() // TILE * TILE - 1
+    right, bottom = (x.max() // TILE + 1) * TILE + 1, (y.max() // TILE + 1) * TILE + 1
+    return int(max(left, 0)), int(max(top, 0)), int(min(right, width)), int(min(bottom, height))
+
+
+def _near(means, scales, viewmat, K, width, height, window, near_plane, far_plane, eps2d) -> Tensor:
+    """Indices, ascending, of all Gaussians that one camera sees in the window, and of a few more."""
+    found = np.empty(len(means), np.bool_)
+    with kernels():
+        find_near(
+            _array(means), _array(scales), _array(viewmat.double()), _array(K.double()), float(width), float(height),
+            tuple(map(float, window)), float(near_plane), float(far_plane), float(eps2d), found,
+        )  # fmt: skip
+    return torch.from_numpy(np.flatnonzero(found))
 
 
 def multiply_csr(indptr: Tensor, indices: Tensor, weights: Tensor, values: Tensor) -> Tensor:

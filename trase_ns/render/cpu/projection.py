@@ -119,6 +119,48 @@ def project(means, quats, scales, view, K, width, height, near, far, eps2d, mean
         radii[i] = np.int32(min(radius, 1e9))
 
 
+@njit(inline="always")
+def _farthest(focal, centre, size):
+    """The largest absolute value that `_clamped` returns."""
+    return max(abs(_clamped(-np.inf, focal, centre, size)), abs(_clamped(np.inf, focal, centre, size)))
+
+
+@njit(inline="always")
+def _reach_of_ball(world, K, width, height):
+    """Radius in pixels, without the blur, that no Gaussian of largest scale 1 at depth 1 exceeds.
+
+    The largest eigenvalue of a symmetric matrix is at most the largest sum of absolute values in a row: here of J J^T,
+    and of the view's rotation times its transposed, should it be no rotation.
+    """
+    fx, fy = K[0, 0], K[1, 1]
+    sx, sy = _farthest(fx, K[0, 2], width), _farthest(fy, K[1, 2], height)
+    spread = max(fx * fx * (1 + sx * sx), fy * fy * (1 + sy * sy)) + abs(fx * fy * sx * sy)
+    g = _product(_transposed(world), world)
+    stretch = max(
+        abs(g[0]) + abs(g[1]) + abs(g[2]), abs(g[3]) + abs(g[4]) + abs(g[5]), abs(g[6]) + abs(g[7]) + abs(g[8])
+    )
+    return 3 * np.sqrt(spread * stretch)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def find_near(means, scales, view, K, width, height, window, near, far, eps2d, found):
+    """Fill found [N] with whether a Gaussian may be visible in the window (left, top, right, bottom; in pixels).
+
+    The largest scale alone tells so, far cheaper than `project`, of nearly all that miss a small window; of those that
+    do not miss it none is left out.
+    """
+    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    world = _rotation_of(view)
+    ball, blur = 1.001 * _reach_of_ball(world, K, width, height), 3.003 * np.sqrt(eps2d + 0.1) + 2
+    for i in prange(means.shape[0]):
+        x, y, z = _to_camera(world, view, means[i])
+        u, v = fx * x + cx * z, fy * y + cy * z
+        reach = ball * max(abs(scales[i, 0]), abs(scales[i, 1]), abs(scales[i, 2])) + blur * z
+        columns = (u + reach > window[0] * z) & (u - reach < window[2] * z)
+        rows = (v + reach > window[1] * z) & (v - reach < window[3] * z)
+        found[i] = (near <= z) & (z <= far) & ((columns & rows) | (z <= 0))
+
+
 @njit(parallel=True, cache=True, nogil=True)
 def project_backward(
     means, quats, scales, view, K, width, height, radii, v_means2d, v_cov2d, v_depths, v_means, v_quats, v_scales

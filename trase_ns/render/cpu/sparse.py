@@ -41,6 +41,8 @@ def fill_weights(records, starts, members, order, rows, width, height, indptr, i
         tile = _tile_at(np.int64(i), starts.shape[0] - 1)
         x, y = tile % columns * TILE, tile // columns * TILE
         start, end = starts[tile], starts[tile + 1]
+        if start == end:
+            continue
         pixels = np.zeros(LANES, np.int64)
         wanted = 0
         for block in range(LANES):
@@ -49,7 +51,7 @@ def fill_weights(records, starts, members, order, rows, width, height, indptr, i
                 pixels[block] = _pixels_wanted(rows, left, top, width, height)
                 if pixels[block]:
                     wanted |= 1 << block
-        if wanted == 0 or start == end:
+        if wanted == 0:
             continue
         lists, counts = _lists_of_blocks(records, members, start, end, x, y, wanted)
         longest = counts.max()
