@@ -87,6 +87,24 @@ def test_the_click_is_at_the_time_of_its_camera(scene, camera):
         select(scene, objects(scene), [at(later, -1.2, 0.5)])
 
 
+def test_each_time_is_evaluated_once_and_clicks_keep_their_order(scene, camera):
+    times = []
+
+    def kept(time):
+        times.append(time)
+        return scene.at(time)
+
+    prompts = [
+        at(camera.at(1.0), 2, 0.5),
+        at(camera, -1, 0.5),
+        at(camera.at(0.5), -0.5, 0.5),
+        at(camera.at(1.0), 0, 0.5),
+    ]
+    selection = select(scene, objects(scene), prompts, at=kept)
+    assert sorted(times) == [0.0, 0.5, 1.0]
+    assert selection.objects == [2, 0]
+
+
 def test_of_nested_objects_granularity_chooses(scene, camera):
     segmentation = objects(scene)
 

@@ -97,6 +97,12 @@ def test_coverage_sums_weights_over_members():
     assert nested().coverage(weights).tolist() == [0.75, 0.5, 0.125]
 
 
+def test_on_its_device_it_stays_what_it_is_with_all_that_it_keeps():
+    segmentation = nested()
+    assert segmentation.to("cpu") is segmentation
+    assert segmentation.to("meta").indices.is_meta
+
+
 def test_centres_are_normalised_means_of_normalised_features():
     segmentation = nested()
     features = torch.nn.functional.normalize(torch.eye(16)[:, :4] + 0.1, dim=1)

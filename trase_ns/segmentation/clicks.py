@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
-from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.scene.gaussians import DynamicGaussians, Gaussians
 from trase_ns.segmentation.filtering import cosine_to, filter_by_similarity, has_features
 from trase_ns.segmentation.objects import Segmentation
 
@@ -65,11 +67,13 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Hit:
-    """What is under a click: the weights of the Gaussians there, [N], and the objects, int64 [K]."""
+    """What is under a click: the Gaussians there, int64 [K], their weights [K] and the sum of these; the objects."""
 
     prompt: Prompt
     name: str
+    gaussians: Tensor
     weights: Tensor
+    total: float
     objects: Tensor
 
 
@@ -79,6 +83,7 @@ def select(
     segmentation: Segmentation | None,
     prompts: list[Prompt],
     similarity: float | None = None,
+    at: Callable[[float], Gaussians] | None = None,
 ) -> Selection:
     """Select in 4D what is seen at the clicked pixels.
 
@@ -93,13 +98,21 @@ def select(
         prompts: at least one positive click.
         similarity: keep of each selected object the Gaussians whose cosine to its mean feature is at least this; no
             filter where it is None or not above 0.
+        at: returns the scene's Gaussians at a time, from where they are kept; `scene.at` by default. It is called once
+            for each time that was clicked.
 
     Raises:
         UserError: a click outside its picture, no positive click, or nothing selected: the message says why.
     """
     if not any(prompt.positive for prompt in prompts):
         raise UserError("no positive click: add one on what you want to select.")
-    hits = [_hit(scene, segmentation, prompt, f"click {i}") for i, prompt in enumerate(prompts, 1)]
+    names = {i: f"click {i + 1}" for i in range(len(prompts))}
+    for i, prompt in enumerate(prompts):
+        _check(prompt, names[i])
+    at = lru_cache(maxsize=1)(at or scene.at)
+    by_time = sorted(names, key=lambda i: prompts[i].camera.time)
+    found = {i: _hit(at(prompts[i].camera.time), segmentation, prompts[i], names[i]) for i in by_time}
+    hits = [found[i] for i in names]
     mask = torch.zeros(len(scene), dtype=torch.bool, device=scene.device)
     objects: list[int] = []
     notes: list[str] = []
@@ -141,10 +154,8 @@ def render_selection(scene: DynamicGaussians, mask: Tensor, camera: Camera, alon
     return render_view(gaussians, camera.to(scene.device), colors=mask[:, None].to(gaussians.means)).color[..., 0]
 
 
-def _hit(scene: DynamicGaussians, segmentation: Segmentation | None, prompt: Prompt, name: str) -> _Hit:
-    """Find what is under a click."""
-    from trase_ns.render import contributions
-
+def _check(prompt: Prompt, name: str) -> None:
+    """Raise a UserError where a click makes no sense."""
     camera, x, y = prompt.camera, prompt.x, prompt.y
     if not (0 <= x < camera.width and 0 <= y < camera.height):  # NaN is outside as well
         raise UserError(
@@ -153,15 +164,22 @@ def _hit(scene: DynamicGaussians, segmentation: Segmentation | None, prompt: Pro
         )
     if prompt.granularity not in (None, "coarse", "fine"):
         raise UserError(f"{name}: granularity {prompt.granularity!r}: use coarse or fine, or leave it out.")
-    pixel = torch.tensor([[math.floor(x), math.floor(y)]], dtype=torch.int64, device=scene.device)
-    row = contributions(scene.at(camera.time), camera.to(scene.device), pixel)
-    weights = torch.zeros(len(scene), device=scene.device).index_add_(0, row.indices, row.weights)
-    total = float(weights.sum())
-    objects = torch.zeros(0, dtype=torch.int64, device=scene.device)
+
+
+def _hit(gaussians: Gaussians, segmentation: Segmentation | None, prompt: Prompt, name: str) -> _Hit:
+    """Find what is under a click; `gaussians` are those at its time."""
+    from trase_ns.render import contributions
+
+    device = gaussians.means.device
+    pixel = torch.tensor([[math.floor(prompt.x), math.floor(prompt.y)]], dtype=torch.int64, device=device)
+    row = contributions(gaussians, prompt.camera.to(device), pixel)
+    total = float(row.weights.sum())
+    objects = torch.zeros(0, dtype=torch.int64, device=device)
     if segmentation is not None and len(segmentation) and total >= OPAQUE:
+        weights = torch.zeros(len(gaussians), device=device).index_add_(0, row.indices, row.weights)
         share = segmentation.coverage(weights) / total
         objects = (share >= min(UNDER, max(float(share.max()), AT_BORDER))).nonzero().flatten()
-    return _Hit(prompt, name, weights, objects)
+    return _Hit(prompt, name, row.indices, row.weights, total, objects)
 
 
 def _meant(
@@ -172,9 +190,8 @@ def _meant(
     similarity: float | None,
 ) -> tuple[Tensor, int | None, str]:
     """Return the Gaussians that a click means (bool [N]), their object, and a note if there is something to say."""
-    total = hit.weights.sum()
     nothing = torch.zeros(len(scene), dtype=torch.bool, device=scene.device)
-    if total < OPAQUE:
+    if hit.total < OPAQUE:
         return nothing, None, f"{hit.name} is on nothing: no Gaussian is seen at that pixel."
     if segmentation is not None and len(hit.objects):
         if not len(candidates):
@@ -188,7 +205,7 @@ def _meant(
         return mask, chosen, ""
     if not has_features(scene.features):
         return nothing, None, f"{hit.name} is on no object: click on another part of it or in another frame."
-    feature = torch.nn.functional.normalize(scene.features.float(), dim=1).T @ hit.weights
+    feature = torch.nn.functional.normalize(scene.features[hit.gaussians].float(), dim=1).T @ hit.weights
     threshold = similarity if similarity is not None and similarity > 0 else SIMILAR
     mask = cosine_to(scene.features, feature) >= threshold
     return mask, None, f"{hit.name} is on no object: Gaussians with a feature like its own were taken."

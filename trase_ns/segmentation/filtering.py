@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 
 def cosine_to(features: Tensor, centre: Tensor) -> Tensor:
     """Return the cosine similarity [N] of every feature [N, F] to `centre` [F]; 0 where one of them is zero."""
-    return normalize(features.float(), dim=1) @ normalize(centre.float(), dim=0)
+    features = features.float()
+    return features @ normalize(centre.float(), dim=0) / features.norm(dim=1).clamp_min(1e-12)
 
 
 def filter_by_similarity(mask: Tensor, features: Tensor, centre: Tensor, threshold: float) -> Tensor:
@@ -24,11 +24,9 @@ def filter_by_similarity(mask: Tensor, features: Tensor, centre: Tensor, thresho
     Returns:
         bool [N].
     """
-    kept = mask.clone()
-    kept[mask] = cosine_to(features[mask], centre) >= threshold
-    return kept
+    return mask & (cosine_to(features, centre) >= threshold)
 
 
 def has_features(features: Tensor) -> bool:
     """Whether features [N, F] were trained: not all of them are zero."""
-    return features.numel() > 0 and bool(torch.any(features != 0))
+    return features.numel() > 0 and any(bool(value != 0) for value in features.aminmax())

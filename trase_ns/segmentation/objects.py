@@ -100,7 +100,7 @@ class Segmentation:
 
     def coverage(self, weights: Tensor) -> Tensor:
         """Return [O], for each object the sum of `weights` [N] over its Gaussians."""
-        return weights.new_zeros(len(self)).index_add_(0, self._owners, weights[self.indices])
+        return torch.segment_reduce(weights.index_select(0, self.indices), "sum", offsets=self.indptr)
 
     def natural(self, candidates: Tensor) -> int:
         """Choose among objects (int64 [K], K > 0) that lie over each other the one that a person most likely means.
@@ -133,7 +133,9 @@ class Segmentation:
         return Segmentation(**{**result._parts(), "centres": centres})
 
     def to(self, device: torch.device | str) -> Segmentation:
-        """Return the same objects with all tensors on `device`."""
+        """Return the same objects with all tensors on `device`; this very one, with what it keeps, if it is there."""
+        if self.labels.to(device) is self.labels:
+            return self
         moved = {k: v.to(device) for k, v in self._parts().items() if isinstance(v, Tensor)}
         return Segmentation(**{**self._parts(), **moved})
 
