@@ -55,7 +55,7 @@ def assert_same(got, expected, image=1e-5, gradient=1e-4):
             )
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4, 7, 36])
+@pytest.mark.parametrize("channels", [1, 3, 4, 7, 16, 17, 32, 36, 64, 384])
 def test_cpu_agrees_with_reference(make_scene, channels):
     scene = make_scene(channels=channels)
     assert_same(render(scene, "cpu", absgrad=True), render(scene, "reference", torch.float64, absgrad=True))

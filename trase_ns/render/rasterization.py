@@ -112,7 +112,7 @@ def rasterize(
         channels.append(view_colors(means, colors, viewmats, sh_degree))
     if render_mode.endswith("D"):
         channels.append(depths[..., None])
-    seen = torch.cat(channels, dim=-1)
+    seen = channels[0] if len(channels) == 1 else torch.cat(channels, dim=-1)
     behind = seen.new_zeros(len(viewmats), seen.shape[-1])
     if backgrounds is not None and render_mode.startswith("RGB"):
         behind = torch.cat([backgrounds, behind[:, backgrounds.shape[1] :]], dim=1)

@@ -21,6 +21,22 @@ def _compute(x, y, results, sums):
     return bits, v.lowest_bit(bits), v.bits_of(v.mask_of(bits) ^ (b < a)), v.bits_of((a < b) | (b <= a))
 
 
+@njit
+def _transpose(source, target):
+    v.prefetch(source, 5)
+    v.prefetch(source, 1 << 40)  # far beyond its end, where nothing is read
+    v.transpose(source, 5, 20, target, 3, 17)
+
+
+def test_transposed():
+    source, target = np.arange(330, dtype=np.float32), np.full(280, -1, np.float32)
+    _transpose(source, target)
+    rows, columns = source[5:325].reshape(16, 20)[:, :16], target[3:275].reshape(16, 17)
+    np.testing.assert_array_equal(columns[:, :16], rows.T)
+    assert (columns[:, 16] == -1).all()
+    assert (target[:3] == -1).all()
+
+
 def test_every_lane():
     generator = np.random.default_rng(0)
     x = generator.normal(size=16).astype(np.float32) * 3

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit, prange
 
 from trase_ns.render.cpu.tiles import (
+    AHEAD,
     BLOCK,
     COLUMNS,
     MEAN_X,
@@ -32,12 +33,16 @@ from trase_ns.render.cpu.vectors import (
     broadcast,
     exp_minus_half,
     load,
+    load_where,
     lowest_bit,
     mask_of,
     minimum,
+    prefetch,
     select,
     splat,
     store,
+    store_where,
+    transpose,
 )
 
 MAX_ALPHA = 0.999
@@ -46,6 +51,12 @@ GEOMETRY = 8  # sums for the mean, the root, the opacity and the absolute gradie
 CHANNELS = 4  # colours are padded to a multiple of this
 
 _SPREAD = 7919  # a prime: neighbouring tiles, often equally full, go to different threads
+
+
+@njit(inline="always")
+def _first_lanes(count):
+    """The mask of the first lanes; none for a negative count, all for a large one."""
+    return mask_of(np.int64((1 << min(max(count, 0), LANES)) - 1))
 
 
 @njit(inline="always")
@@ -63,6 +74,8 @@ def _lists_of_blocks(records, members, start, end, x, y, wanted):
     lists = np.empty((LANES, end - start), np.int32)
     counts = np.zeros(LANES, np.int64)
     for i in range(start, end):
+        if i + AHEAD < end:
+            prefetch(records, np.int64(members[i + AHEAD]) * RECORD)
         bits = blocks_reached(records, np.int64(members[i]) * RECORD, x, y) & wanted
         while bits:
             block = lowest_bit(bits)
@@ -170,6 +183,8 @@ def blend(records, starts, members, colors, channels, background, image, clear):
     """
     height, width, depth = image.shape
     columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    wide = (depth + LANES - 1) // LANES * LANES
+    flat, seen = image.reshape(-1), clear.reshape(-1)
     for i in prange(columns * rows):
         tile = _tile_at(np.int64(i), columns * rows)
         x, y = tile % columns * TILE, tile // columns * TILE
@@ -180,7 +195,8 @@ def blend(records, starts, members, colors, channels, background, image, clear):
         alphas = np.empty(longest * LANES, np.float32)
         transmittances = np.empty(longest * LANES, np.float32)
         last = np.empty(LANES, np.float32)
-        out = np.empty(channels * LANES, np.float32)
+        lanes = np.empty(wide * LANES, np.float32)
+        pixels = np.empty(LANES * wide, np.float32)
         for block in range(LANES):
             left, top = x + block % 4 * BLOCK, y + block // 4 * BLOCK
             if left >= width or top >= height:
@@ -190,34 +206,41 @@ def blend(records, starts, members, colors, channels, background, image, clear):
                 records, members, start, lists[block], counts[block], left, top, inside,
                 kept, alphas, transmittances, last,
             )  # fmt: skip
-            _accumulate(colors, channels, members, start, kept, n, alphas, transmittances, out)
+            _accumulate(colors, channels, members, start, kept, n, alphas, transmittances, lanes)
+            for c in range(0, wide, LANES):
+                transpose(lanes, c * LANES, LANES, pixels, c, wide)
             for lane in range(LANES):
                 if (inside >> lane) & 1:
-                    px, py = left + lane % 4, top + lane // 4
-                    clear[py, px] = last[lane]
-                    for c in range(depth):
-                        image[py, px, c] = out[c * LANES + lane] + last[lane] * background[c]
+                    pixel = np.int64((top + lane // BLOCK) * width + left + lane % BLOCK)
+                    seen[pixel] = last[lane]
+                    through = splat(last[lane])
+                    for c in range(0, wide, LANES):
+                        some = _first_lanes(depth - c)
+                        color = load(pixels, lane * wide + c) + through * load_where(background, c, some)
+                        store_where(flat, pixel * depth + c, color, some)
 
 
 @njit(cache=True, nogil=True)
-def _load_gradients(v_image, v_alpha, background, channels, wide, x, y, inside, v_lanes, v_pixels, behind):
-    """Copy the gradients of a block's pixels: v_lanes [channels, 16], v_pixels [16, wide], zero outside the image.
+def _load_gradients(v_image, v_alpha, background, wide, x, y, inside, v_lanes, v_pixels, behind):
+    """Copy the gradients of a block's pixels: v_pixels [16, wide] and v_lanes [wide, 16], zero outside the image.
 
     `behind` [16] becomes the gradient with respect to the final transmittance.
     """
-    v_lanes[:] = 0
-    v_pixels[:] = 0
-    behind[:] = 0
+    width, depth = v_image.shape[1:]
+    flat = v_image.reshape(-1)
     for lane in range(LANES):
-        if (inside >> lane) & 1:
-            px, py = x + lane % 4, y + lane // 4
-            total = -v_alpha[py, px]
-            for c in range(v_image.shape[2]):
-                value = v_image[py, px, c]
-                v_lanes[c * LANES + lane] = value
-                v_pixels[lane * wide + c] = value
-                total += value * background[c]
-            behind[lane] = total
+        is_inside = (inside >> lane) & 1
+        pixel = np.int64((y + lane // BLOCK) * width + x + lane % BLOCK) if is_inside else 0
+        behind[lane] = -v_alpha[y + lane // BLOCK, x + lane % BLOCK] if is_inside else 0
+        for c in range(0, wide, LANES):
+            some = _first_lanes(depth - c if is_inside else 0)
+            store(v_pixels, lane * wide + c, load_where(flat, pixel * depth + c, some))
+    for c in range(0, wide, LANES):
+        transpose(v_pixels, c, wide, v_lanes, c * LANES, LANES)
+    total = load(behind, 0)
+    for c in range(depth):
+        total = total + load(v_lanes, c * LANES) * broadcast(background, c)
+    store(behind, 0, total)
 
 
 @njit(cache=True, nogil=True)
@@ -285,17 +308,28 @@ def _sweep_back(
 @njit(cache=True, nogil=True)
 def _add_color_gradients(kept, n, weights, v_pixels, wide, sums, stride):
     """Add the sum over the lanes of weight times gradient, for each channel, to the Gaussians' rows of `sums`."""
-    zero = splat(np.float32(0.0))
-    for i in range(n):
-        at = np.int64(kept[i]) * stride + GEOMETRY
-        for c in range(0, wide, LANES):
-            s0, s1, s2, s3 = load(sums, at + c), zero, zero, zero
-            for lane in range(0, LANES, 4):
-                s0 = s0 + broadcast(weights, i * LANES + lane) * load(v_pixels, lane * wide + c)
-                s1 = s1 + broadcast(weights, i * LANES + lane + 1) * load(v_pixels, (lane + 1) * wide + c)
-                s2 = s2 + broadcast(weights, i * LANES + lane + 2) * load(v_pixels, (lane + 2) * wide + c)
-                s3 = s3 + broadcast(weights, i * LANES + lane + 3) * load(v_pixels, (lane + 3) * wide + c)
-            store(sums, at + c, (s0 + s1) + (s2 + s3))
+    for c in range(0, wide, LANES):
+        # the gradients of all sixteen pixels stay in registers
+        v0, v1 = load(v_pixels, c), load(v_pixels, wide + c)
+        v2, v3 = load(v_pixels, 2 * wide + c), load(v_pixels, 3 * wide + c)
+        v4, v5 = load(v_pixels, 4 * wide + c), load(v_pixels, 5 * wide + c)
+        v6, v7 = load(v_pixels, 6 * wide + c), load(v_pixels, 7 * wide + c)
+        v8, v9 = load(v_pixels, 8 * wide + c), load(v_pixels, 9 * wide + c)
+        v10, v11 = load(v_pixels, 10 * wide + c), load(v_pixels, 11 * wide + c)
+        v12, v13 = load(v_pixels, 12 * wide + c), load(v_pixels, 13 * wide + c)
+        v14, v15 = load(v_pixels, 14 * wide + c), load(v_pixels, 15 * wide + c)
+        for i in range(n):
+            at = np.int64(kept[i]) * stride + GEOMETRY + c
+            w = i * LANES
+            s0 = broadcast(weights, w) * v0 + broadcast(weights, w + 1) * v1
+            s1 = broadcast(weights, w + 2) * v2 + broadcast(weights, w + 3) * v3
+            s2 = broadcast(weights, w + 4) * v4 + broadcast(weights, w + 5) * v5
+            s3 = broadcast(weights, w + 6) * v6 + broadcast(weights, w + 7) * v7
+            s0 = s0 + broadcast(weights, w + 8) * v8 + broadcast(weights, w + 9) * v9
+            s1 = s1 + broadcast(weights, w + 10) * v10 + broadcast(weights, w + 11) * v11
+            s2 = s2 + broadcast(weights, w + 12) * v12 + broadcast(weights, w + 13) * v13
+            s3 = s3 + broadcast(weights, w + 14) * v14 + broadcast(weights, w + 15) * v15
+            store(sums, at, load(sums, at) + ((s0 + s1) + (s2 + s3)))
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -320,7 +354,7 @@ def blend_backward(records, starts, members, colors, channels, background, v_ima
         alphas = np.empty(longest * LANES, np.float32)
         transmittances = np.empty(longest * LANES, np.float32)
         last = np.empty(LANES, np.float32)
-        v_lanes = np.empty(channels * LANES, np.float32)
+        v_lanes = np.empty(wide * LANES, np.float32)
         v_pixels = np.empty(LANES * wide, np.float32)
         behind = np.empty(LANES, np.float32)
         sums = np.zeros((end - start) * stride, np.float32)
@@ -333,7 +367,7 @@ def blend_backward(records, starts, members, colors, channels, background, v_ima
                 records, members, start, lists[block], counts[block], left, top, inside,
                 kept, alphas, transmittances, last,
             )  # fmt: skip
-            _load_gradients(v_image, v_alpha, background, channels, wide, left, top, inside, v_lanes, v_pixels, behind)
+            _load_gradients(v_image, v_alpha, background, wide, left, top, inside, v_lanes, v_pixels, behind)
             _sweep_back(
                 records, colors, channels, members, start, kept, n, left, top,
                 alphas, transmittances, last, v_lanes, behind, sums, stride,

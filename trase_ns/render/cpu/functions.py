@@ -17,7 +17,7 @@ from trase_ns.render.cpu.projection import find_near, project_backward
 from trase_ns.render.cpu.projection import project as project_forward
 from trase_ns.render.cpu.runtime import kernels
 from trase_ns.render.cpu.sparse import fill_weights, multiply, transpose
-from trase_ns.render.cpu.tiles import TILE, bin_gaussians, depth_order
+from trase_ns.render.cpu.tiles import TILE, bin_gaussians, depth_order, sorted_rows
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -103,8 +103,8 @@ class Tiles:
     def sorted_colors(self, colors: np.ndarray) -> np.ndarray:
         """The visible Gaussians' rows of `colors` [N, D] by depth, with zeros to a multiple of CHANNELS; flat."""
         width = -(-colors.shape[1] // CHANNELS) * CHANNELS
-        result = np.zeros((len(self.order), width), np.float32)
-        result[:, : colors.shape[1]] = colors[self.order]
+        result = np.empty((len(self.order), width), np.float32)
+        sorted_rows(self.order, colors, result)
         return result
 
 

@@ -11,7 +11,7 @@ not cancel in float32, however thin the Gaussian is.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 from trase_ns.render.cpu.vectors import (
     bits_of,
@@ -19,12 +19,15 @@ from trase_ns.render.cpu.vectors import (
     load,
     maximum,
     minimum,
+    prefetch,
     splat,
 )
 
 TILE = 16
 BLOCK = 4  # a tile is 4 x 4 blocks of 4 x 4 pixels; a block is one vector
 MIN_ALPHA = 1 / 255
+PARTS = 8  # of the ranks, that are sorted into tiles at once
+AHEAD = 12  # Gaussians that memory is asked for ahead of their use
 # Places in a record: the mean, the root L, the opacity, the largest |L d|^2 that still shows, and the slopes of the
 # lines on which |L d|^2 is least for a given dy, or a given dx.
 RECORD = 16
@@ -71,7 +74,35 @@ def _tile_range(mean, extent, radius, size, tiles):
     return int(first), max(int(first), int(last))
 
 
-@njit(cache=True, nogil=True)
+@njit(parallel=True, cache=True, nogil=True)
+def _describe(order, means2d, cov2d, radii, opacities, width, height, records, boxes):
+    """Fill the records [M * RECORD] and the boxes of tiles [M, 4] (first and last + 1 column, then row)."""
+    columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    for k in prange(order.shape[0]):
+        if k + AHEAD < order.shape[0]:
+            prefetch(means2d, 2 * np.int64(order[k + AHEAD]))
+            prefetch(cov2d, 3 * np.int64(order[k + AHEAD]))
+        i = order[k]
+        opacity = opacities[i]
+        record = records[k * RECORD : (k + 1) * RECORD]
+        if not opacity >= MIN_ALPHA * (1 - 1e-6):
+            record[:] = 0
+            boxes[k, :] = 0
+            continue
+        xx, xy, yy = cov2d[i, 0], cov2d[i, 1], cov2d[i, 2]
+        det = xx * yy - xy * xy
+        # a little too far rather than too near: alpha itself decides at each pixel
+        reach = 2 * np.log(opacity / MIN_ALPHA) * (1 + 1e-5) + 1e-4
+        record[MEAN_X], record[MEAN_Y] = means2d[i, 0], means2d[i, 1]
+        record[ROOT_XX], record[ROOT_XY], record[ROOT_YY] = np.sqrt(yy / det), -xy / np.sqrt(yy * det), 1 / np.sqrt(yy)
+        record[OPACITY], record[REACH] = opacity, reach
+        record[SLOPE_X], record[SLOPE_Y] = xy / yy, xy / xx
+        x0, x1 = _tile_range(means2d[i, 0], np.sqrt(reach * xx) + 1e-3, radii[i], width, columns)
+        y0, y1 = _tile_range(means2d[i, 1], np.sqrt(reach * yy) + 1e-3, radii[i], height, rows)
+        boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3] = x0, x1, y0, y1
+
+
+@njit(parallel=True, cache=True, nogil=True)
 def bin_gaussians(order, means2d, cov2d, radii, opacities, width, height):
     """Sort the Gaussians into tiles.
 
@@ -87,47 +118,59 @@ def bin_gaussians(order, means2d, cov2d, radii, opacities, width, height):
     """
     columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     count = order.shape[0]
-    records = np.zeros(count * RECORD, np.float32)
-    boxes = np.zeros((count, 4), np.int32)
-    firsts = np.zeros(count + 1, np.int64)
-    starts = np.zeros(columns * rows + 1, np.int64)
-    for k in range(count):
-        i = order[k]
-        opacity = opacities[i]
-        if not opacity >= MIN_ALPHA * (1 - 1e-6):
-            firsts[k + 1] = firsts[k]
-            continue
-        xx, xy, yy = cov2d[i, 0], cov2d[i, 1], cov2d[i, 2]
-        det = xx * yy - xy * xy
-        # a little too far rather than too near: alpha itself decides at each pixel
-        reach = 2 * np.log(opacity / MIN_ALPHA) * (1 + 1e-5) + 1e-4
-        record = records[k * RECORD : (k + 1) * RECORD]
-        record[MEAN_X], record[MEAN_Y] = means2d[i, 0], means2d[i, 1]
-        record[ROOT_XX], record[ROOT_XY], record[ROOT_YY] = np.sqrt(yy / det), -xy / np.sqrt(yy * det), 1 / np.sqrt(yy)
-        record[OPACITY], record[REACH] = opacity, reach
-        record[SLOPE_X], record[SLOPE_Y] = xy / yy, xy / xx
-        x0, x1 = _tile_range(means2d[i, 0], np.sqrt(reach * xx) + 1e-3, radii[i], width, columns)
-        y0, y1 = _tile_range(means2d[i, 1], np.sqrt(reach * yy) + 1e-3, radii[i], height, rows)
-        boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3] = x0, x1, y0, y1
-        firsts[k + 1] = firsts[k] + (x1 - x0) * (y1 - y0)
-        for row in range(y0, y1):
-            for column in range(x0, x1):
-                starts[row * columns + column + 1] += 1
-    starts = np.cumsum(starts)
-    ends = starts.copy()
-    members = np.empty(firsts[count], np.int32)
-    places = np.empty(firsts[count], np.int64)
-    pair = 0
-    for k in range(count):
-        for row in range(boxes[k, 2], boxes[k, 3]):
-            for column in range(boxes[k, 0], boxes[k, 1]):
-                tile = row * columns + column
-                place = ends[tile]
-                ends[tile] += 1
-                members[place] = k
-                places[pair] = place
-                pair += 1
+    records = np.empty(count * RECORD, np.float32)
+    boxes = np.empty((count, 4), np.int32)
+    _describe(order, means2d, cov2d, radii, opacities, width, height, records, boxes)
+
+    # A counting sort, by parts of the ranks: each part has its own place in each tile, behind those of nearer parts.
+    ends = np.zeros((PARTS, columns * rows), np.int64)
+    pairs = np.zeros(PARTS + 1, np.int64)
+    for part in prange(PARTS):
+        total = 0
+        for k in range(part * count // PARTS, (part + 1) * count // PARTS):
+            total += (boxes[k, 1] - boxes[k, 0]) * (boxes[k, 3] - boxes[k, 2])
+            for row in range(boxes[k, 2], boxes[k, 3]):
+                for column in range(boxes[k, 0], boxes[k, 1]):
+                    ends[part, row * columns + column] += 1
+        pairs[part + 1] = total
+    pairs = np.cumsum(pairs)
+    starts = np.empty(columns * rows + 1, np.int64)
+    place = 0
+    for tile in range(columns * rows):
+        starts[tile] = place
+        for part in range(PARTS):
+            here = ends[part, tile]
+            ends[part, tile] = place
+            place += here
+    starts[columns * rows] = place
+
+    firsts = np.empty(count + 1, np.int64)
+    firsts[count] = pairs[PARTS]
+    members = np.empty(pairs[PARTS], np.int32)
+    places = np.empty(pairs[PARTS], np.int64)
+    for part in prange(PARTS):
+        pair = pairs[part]
+        for k in range(part * count // PARTS, (part + 1) * count // PARTS):
+            firsts[k] = pair
+            for row in range(boxes[k, 2], boxes[k, 3]):
+                for column in range(boxes[k, 0], boxes[k, 1]):
+                    tile = row * columns + column
+                    members[ends[part, tile]] = k
+                    places[pair] = ends[part, tile]
+                    ends[part, tile] += 1
+                    pair += 1
     return records, starts, members, firsts, places
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def sorted_rows(order, values, rows):
+    """Fill rows [M, E] with values[order] [M, D] and zeros behind."""
+    depth = values.shape[1]
+    for k in prange(order.shape[0]):
+        i = order[k]
+        for c in range(depth):
+            rows[k, c] = values[i, c]
+        rows[k, depth:] = 0
 
 
 @njit(inline="always")

@@ -138,6 +138,36 @@ def store(typingctx, array, index, vector):
     return types.void(array, types.intp, VECTOR), codegen
 
 
+def _masked(builder, kind, name, arguments):
+    """Call LLVM's intrinsic for a masked access to sixteen floats."""
+    function_type = ir.FunctionType(kind, [argument.type for argument in arguments])
+    name = f"{name}.v{LANES}f32.p0v{LANES}f32"
+    return builder.call(get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+@intrinsic
+def load_where(typingctx, array, index, mask):
+    """load_where(array, index, mask) -> vector: array[index + i] in lane i where `mask` is true, else 0."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1], _FLOATS)
+        return _masked(builder, _FLOATS, "llvm.masked.load", [pointer, ir.Constant(_INT, 4), args[2], _constant(0.0)])
+
+    return VECTOR(array, types.intp, MASK), codegen
+
+
+@intrinsic
+def store_where(typingctx, array, index, vector, mask):
+    """store_where(array, index, vector, mask): array[index + i] = lane i of the vector, where `mask` is true."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1], _FLOATS)
+        _masked(builder, ir.VoidType(), "llvm.masked.store", [args[2], pointer, ir.Constant(_INT, 4), args[3]])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, VECTOR, MASK), codegen
+
+
 @intrinsic
 def broadcast(typingctx, array, index):
     """broadcast(array, index) -> vector: every lane is array[index]."""
@@ -147,6 +177,21 @@ def broadcast(typingctx, array, index):
         return _broadcast(builder, builder.load(pointer, align=4))
 
     return VECTOR(array, types.intp), codegen
+
+
+@intrinsic
+def prefetch(typingctx, array, index):
+    """prefetch(array, index): fetch the memory around element `index` into the cache; it need not exist."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8))
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _INT, _INT, _INT])
+        function = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        # for reading, into the first cache, of data
+        builder.call(function, [pointer, *(ir.Constant(_INT, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
 
 
 @intrinsic
@@ -231,6 +276,34 @@ def exp_minus_half(typingctx, x):
         return builder.bitcast(builder.add(builder.bitcast(result, _INTS), exponent), _FLOATS)
 
     return VECTOR(VECTOR), codegen
+
+
+@intrinsic
+def transpose(typingctx, source, index, stride, target, place, step):
+    """transpose(source, index, stride, target, place, step): 16 x 16 floats with rows and columns swapped.
+
+    target[place + i * step + j] = source[index + j * stride + i] for i and j below 16.
+    """
+
+    def codegen(context, builder, sig, args):
+        source, index, stride, target, place, step = args
+
+        def address(array, kind, start, distance, i):
+            at = builder.add(start, builder.mul(distance, ir.Constant(start.type, i)))
+            return _pointer(context, builder, kind, array, at, _FLOATS)
+
+        rows = [builder.load(address(source, sig.args[0], index, stride, i), align=4) for i in range(LANES)]
+        # Four times the first half of the rows is interleaved with the second: each time an index bit moves on.
+        low = ir.Constant(_INTS, [i // 2 + LANES * (i % 2) for i in range(LANES)])
+        high = ir.Constant(_INTS, [LANES // 2 + i // 2 + LANES * (i % 2) for i in range(LANES)])
+        for _ in range(4):
+            pairs = zip(rows[: LANES // 2], rows[LANES // 2 :])
+            rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
+        for i, row in enumerate(rows):
+            builder.store(row, address(target, sig.args[3], place, step, i), align=4)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), codegen
 
 
 @intrinsic
