@@ -31,6 +31,24 @@ def test_masks_are_sums_of_weights_over_their_pixels(scene, cameras, mask_sets):
             row += 1
 
 
+def test_memory_does_not_grow_with_the_number_of_frames(scene, cameras, mask_sets):
+    views = [(cameras[i % 3], mask_sets[i % 3]) for i in range(11)]
+    whole = uplift_masks(scene, views)
+
+    def nbytes(weights):
+        return sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in (weights.inside, weights.visibility))
+
+    assert whole.inside.indices.dtype == np.int32
+    thinned = uplift_masks(scene, views, budget=nbytes(whole) // 3)
+    assert nbytes(thinned) <= nbytes(whole) // 3
+    assert (thinned.visibility != whole.visibility[::4]).nnz == 0  # frames 0, 4 and 8
+    rows = [i for i, frame in enumerate(whole.frame_of_mask) if frame % 4 == 0]
+    assert (thinned.inside != whole.inside[rows]).nnz == 0
+    assert thinned.frame_of_mask.tolist() == [frame // 4 for frame in whole.frame_of_mask[rows]]
+    one = uplift_masks(scene, views, budget=0)
+    assert one.visibility.shape == (1, len(scene))
+
+
 def test_disjoint_masks_share_out_the_visibility(scene, cameras):
     left = np.zeros((24, 32), dtype=bool)
     left[:, :10] = True

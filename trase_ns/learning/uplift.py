@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from trase_ns.render import Contributions
 
 T = TypeVar("T")
+
+# Bytes of lifted masks that are kept; of longer videos every second, fourth, ... frame is.
+BUDGET = 192 * 2**20
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class MaskWeights:
 
 
 @torch.no_grad()
-def uplift_masks(scene: DynamicGaussians, views: Iterable[tuple[Camera, MaskSet]]) -> MaskWeights:
+def uplift_masks(scene: DynamicGaussians, views: Iterable[tuple[Camera, MaskSet]], budget: int = BUDGET) -> MaskWeights:
     """Lift all masks of all frames at once: for each mask m the row 1_m^T W of its view.
 
     One view is in memory at a time. LUDVIG's sum before its division, each view taken at its own time.
@@ -48,26 +51,31 @@ def uplift_masks(scene: DynamicGaussians, views: Iterable[tuple[Camera, MaskSet]
     Args:
         scene: the Gaussians and their deformation.
         views: camera and masks of each frame; masks of another resolution are resized to the camera's.
+        budget: bytes of the result. Where all frames would take more, every second is lifted, or every fourth, and so
+            on, so that memory does not grow with the length of a video; the frames of the result are those alone.
 
     Raises:
         ValueError: there is no view.
     """
     from scipy import sparse
 
-    inside, visibility, frame_of_mask = [], [], []
-    for frame, (weights, (camera, masks)) in enumerate(_weights_of_views(scene, views, "lifting masks")):
-        blending = weights.to_scipy()
+    kept: list[tuple[int, Any, Any]] = []  # number of the frame, inside, visibility
+    step = 1
+    for number, (camera, masks) in enumerate(_tracked(views, "lifting masks")):
+        if number % step:
+            continue
+        blending = _view_weights(scene, camera).to_scipy()
         pixels = masks.resized(camera.height, camera.width).reshape(len(masks), camera.height * camera.width)
-        inside.append(sparse.csr_matrix(pixels, dtype=np.float32) @ blending)
-        visibility.append(sparse.csr_matrix(blending.sum(axis=0)[None]))
-        frame_of_mask += [frame] * len(masks)
-    if not visibility:
+        inside = sparse.csr_matrix(pixels, dtype=np.float32) @ blending
+        kept.append((number, _compact(inside), _compact(sparse.csr_matrix(blending.sum(axis=0)[None]))))
+        while sum(_nbytes(part) for entry in kept for part in entry[1:]) > budget and len(kept) > 1:
+            step *= 2
+            kept = [entry for entry in kept if entry[0] % step == 0]
+    if not kept:
         raise ValueError("no view to lift masks from")
-    return MaskWeights(
-        sparse.csr_matrix(sparse.vstack(inside)),
-        sparse.csr_matrix(sparse.vstack(visibility)),
-        np.array(frame_of_mask, dtype=np.int64),
-    )
+    frame_of_mask = np.repeat(np.arange(len(kept)), [inside.shape[0] for _, inside, _ in kept])
+    inside = sparse.csr_matrix(sparse.vstack([inside for _, inside, _ in kept]))
+    return MaskWeights(inside, sparse.csr_matrix(sparse.vstack([seen for *_, seen in kept])), frame_of_mask)
 
 
 @torch.no_grad()
@@ -86,12 +94,13 @@ def uplift_features(scene: DynamicGaussians, views: Iterable[tuple[Camera, Tenso
     """
     total: Tensor | None = None
     weight = torch.zeros(len(scene), 1, device=scene.device)
-    for weights, (camera, features) in _weights_of_views(scene, views, "lifting features"):
+    for camera, features in _tracked(views, "lifting features"):
         if features.shape[:2] != (camera.height, camera.width):
             raise ValueError(
                 f"a feature map of {features.shape[1]} x {features.shape[0]} for a camera of "
                 f"{camera.width} x {camera.height} pixels"
             )
+        weights = _view_weights(scene, camera)
         lifted = weights.transpose_matmul(features.flatten(0, 1).to(scene.device, torch.float32))
         total = lifted if total is None else total + lifted
         weight += weights.column_sums()[:, None]
@@ -100,12 +109,24 @@ def uplift_features(scene: DynamicGaussians, views: Iterable[tuple[Camera, Tenso
     return torch.where(weight > 0, total / weight.clamp_min(torch.finfo(weight.dtype).tiny), 0.0)
 
 
-def _weights_of_views(
-    scene: DynamicGaussians, views: Iterable[tuple[Camera, T]], description: str
-) -> Iterator[tuple[Contributions, tuple[Camera, T]]]:
-    """Yield the blending weights of each whole view, at its own time, beside the view."""
+def _view_weights(scene: DynamicGaussians, camera: Camera) -> Contributions:
+    """The blending weights of a whole view, at its own time."""
     from trase_ns.render import contributions
 
-    total = len(views) if isinstance(views, Sized) else None
-    for camera, content in track(views, description, total=total):
-        yield contributions(scene.at(camera.time), camera), (camera, content)
+    return contributions(scene.at(camera.time), camera)
+
+
+def _tracked(views: Iterable[tuple[Camera, T]], description: str) -> Iterator[tuple[Camera, T]]:
+    return track(views, description, total=len(views) if isinstance(views, Sized) else None)
+
+
+def _compact(matrix: Any) -> csr_matrix:
+    """The same matrix with indices of four bytes."""
+    from scipy import sparse
+
+    parts = matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    return sparse.csr_matrix(parts, shape=matrix.shape)
+
+
+def _nbytes(matrix: csr_matrix) -> int:
+    return matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
