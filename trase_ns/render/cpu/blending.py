@@ -50,8 +50,6 @@ MIN_TRANSMITTANCE = 1e-4
 GEOMETRY = 8  # sums for the mean, the root, the opacity and the absolute gradient
 CHANNELS = 4  # colours are padded to a multiple of this
 
-_SPREAD = 7919  # a prime: neighbouring tiles, often equally full, go to different threads
-
 
 @njit(inline="always")
 def _first_lanes(count):
@@ -60,9 +58,15 @@ def _first_lanes(count):
 
 
 @njit(inline="always")
-def _tile_at(i, tiles):
-    """A permutation of the tiles."""
-    return (i * _SPREAD) % tiles if tiles % _SPREAD else i
+def _tile_at(i, columns, rows):
+    """A permutation of the tiles: neighbours in a row of tiles, which share Gaussians, stay together.
+
+    The rows, of which neighbours are often equally full, are dealt out, so that each thread gets some of all kinds.
+    """
+    row, column = i // columns, i % columns
+    first = (rows + 1) // 2  # the even ones
+    row = 2 * row if row < first else 2 * (row - first) + 1
+    return row * columns + column
 
 
 @njit(cache=True, nogil=True)
@@ -83,6 +87,14 @@ def _lists_of_blocks(records, members, start, end, x, y, wanted):
             lists[block, counts[block]] = i - start
             counts[block] += 1
     return lists, counts
+
+
+@njit(cache=True, nogil=True)
+def _fetch_colors(colors, channels, members, start, end):
+    """Ask for the colours of a tile's Gaussians, which are all over memory, before they are needed."""
+    for i in range(start, end):
+        for c in range(0, channels, LANES):
+            prefetch(colors, np.int64(members[i]) * channels + c)
 
 
 @njit(cache=True, nogil=True)
@@ -186,9 +198,10 @@ def blend(records, starts, members, colors, channels, background, image, clear):
     wide = (depth + LANES - 1) // LANES * LANES
     flat, seen = image.reshape(-1), clear.reshape(-1)
     for i in prange(columns * rows):
-        tile = _tile_at(np.int64(i), columns * rows)
+        tile = _tile_at(np.int64(i), columns, rows)
         x, y = tile % columns * TILE, tile // columns * TILE
         start, end = starts[tile], starts[tile + 1]
+        _fetch_colors(colors, channels, members, start, end)
         lists, counts = _lists_of_blocks(records, members, start, end, x, y, 0xFFFF)
         longest = counts.max()
         kept = np.empty(longest, np.int32)
@@ -221,20 +234,18 @@ def blend(records, starts, members, colors, channels, background, image, clear):
 
 
 @njit(cache=True, nogil=True)
-def _load_gradients(v_image, v_alpha, background, wide, x, y, inside, v_lanes, v_pixels, behind):
+def _load_gradients(v_image, v_alpha, width, depth, background, wide, x, y, inside, v_lanes, v_pixels, behind):
     """Copy the gradients of a block's pixels: v_pixels [16, wide] and v_lanes [wide, 16], zero outside the image.
 
     `behind` [16] becomes the gradient with respect to the final transmittance.
     """
-    width, depth = v_image.shape[1:]
-    flat = v_image.reshape(-1)
     for lane in range(LANES):
         is_inside = (inside >> lane) & 1
         pixel = np.int64((y + lane // BLOCK) * width + x + lane % BLOCK) if is_inside else 0
-        behind[lane] = -v_alpha[y + lane // BLOCK, x + lane % BLOCK] if is_inside else 0
+        behind[lane] = -v_alpha[pixel] if is_inside else 0
         for c in range(0, wide, LANES):
             some = _first_lanes(depth - c if is_inside else 0)
-            store(v_pixels, lane * wide + c, load_where(flat, pixel * depth + c, some))
+            store(v_pixels, lane * wide + c, load_where(v_image, pixel * depth + c, some))
     for c in range(0, wide, LANES):
         transpose(v_pixels, c, wide, v_lanes, c * LANES, LANES)
     total = load(behind, 0)
@@ -341,13 +352,15 @@ def blend_backward(records, starts, members, colors, channels, background, v_ima
     height, width, depth = v_image.shape
     columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     wide = (depth + LANES - 1) // LANES * LANES
-    stride = GEOMETRY + wide
+    stride, length = GEOMETRY + wide, GEOMETRY + depth
+    v_flat, v_seen, rows_of_pairs = v_image.reshape(-1), v_alpha.reshape(-1), pair_sums.reshape(-1)
     for i in prange(columns * rows):
-        tile = _tile_at(np.int64(i), columns * rows)
+        tile = _tile_at(np.int64(i), columns, rows)
         x, y = tile % columns * TILE, tile // columns * TILE
         start, end = starts[tile], starts[tile + 1]
         if start == end:
             continue
+        _fetch_colors(colors, channels, members, start, end)
         lists, counts = _lists_of_blocks(records, members, start, end, x, y, 0xFFFF)
         longest = counts.max()
         kept = np.empty(longest, np.int32)
@@ -367,15 +380,18 @@ def blend_backward(records, starts, members, colors, channels, background, v_ima
                 records, members, start, lists[block], counts[block], left, top, inside,
                 kept, alphas, transmittances, last,
             )  # fmt: skip
-            _load_gradients(v_image, v_alpha, background, wide, left, top, inside, v_lanes, v_pixels, behind)
+            _load_gradients(
+                v_flat, v_seen, width, depth, background, wide, left, top, inside, v_lanes, v_pixels, behind
+            )
             _sweep_back(
                 records, colors, channels, members, start, kept, n, left, top,
                 alphas, transmittances, last, v_lanes, behind, sums, stride,
             )  # fmt: skip
             _add_color_gradients(kept, n, alphas, v_pixels, wide, sums, stride)
         for j in range(end - start):
-            for c in range(GEOMETRY + depth):
-                pair_sums[start + j, c] = sums[j * stride + c]
+            for c in range(0, length, LANES):
+                some = _first_lanes(length - c)
+                store_where(rows_of_pairs, (start + j) * length + c, load_where(sums, j * stride + c, some), some)
 
 
 @njit(parallel=True, cache=True, nogil=True)

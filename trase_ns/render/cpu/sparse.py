@@ -36,9 +36,9 @@ def fill_weights(records, starts, members, order, rows, width, height, indptr, i
         indptr, indices, weights: the matrix; the last two are left alone when counting.
         count_only: whether to count.
     """
-    columns = (width + TILE - 1) // TILE
-    for i in prange(starts.shape[0] - 1):
-        tile = _tile_at(np.int64(i), starts.shape[0] - 1)
+    columns, rows_of_tiles = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    for i in prange(columns * rows_of_tiles):
+        tile = _tile_at(np.int64(i), columns, rows_of_tiles)
         x, y = tile % columns * TILE, tile // columns * TILE
         start, end = starts[tile], starts[tile + 1]
         if start == end:
