@@ -51,7 +51,7 @@ def test_kept_and_computed_weights_are_the_same(scene, cameras, mask_sets, monke
     original = render.contributions
     monkeypatch.setattr(render, "contributions", lambda *a: calls.append(len(a)) or original(*a))
 
-    kept, scarce, none = (stage_of(scene, cache_gb=gb) for gb in (1.0, whole / 1e9, 0.0))
+    kept, scarce, none = (stage_of(scene, keep="weights", cache_gb=gb) for gb in (None, whole / 1e9, 0.0))
     for stage in (kept, scarce, none):
         for _ in range(3):
             for view in range(2):
@@ -65,8 +65,26 @@ def test_kept_and_computed_weights_are_the_same(scene, cameras, mask_sets, monke
         assert calls == {kept: [], scarce: [3], none: [3]}[stage]
 
 
+@pytest.mark.parametrize(("moments", "evaluated"), [(None, 0), (1, 1), (0, 2)])
+def test_kept_and_computed_gaussians_are_the_same(scene, cameras, mask_sets, monkeypatch, moments, evaluated):
+    one = 4 * 10 * len(scene) / 1e9  # means, quaternions and scales
+    stage = stage_of(scene, cache_gb=None if moments is None else moments * one)
+    calls = []
+    original = type(scene).at
+    for _ in range(2):
+        calls.clear()
+        for view in range(2):
+            expected = loss_and_gradient(stage_of(scene, cache_gb=0), scene, cameras[view], mask_sets[view])
+            with monkeypatch.context() as patch:
+                patch.setattr(type(scene), "at", lambda *a: calls.append(a) or original(*a))
+                actual = loss_and_gradient(stage, scene, cameras[view], mask_sets[view], view)
+            assert all(torch.equal(actual[0][name], value) for name, value in expected[0].items())
+            assert torch.equal(actual[1], expected[1])
+    assert len(calls) == evaluated
+
+
 def test_a_view_without_a_name_is_not_kept(scene, cameras, mask_sets):
-    stage = stage_of(scene)
+    stage = stage_of(scene, keep="weights")
     loss_and_gradient(stage, scene, cameras[0], mask_sets[0])
     first = loss_and_gradient(stage, scene, cameras[0], mask_sets[0])
     other = loss_and_gradient(stage, scene, cameras[1], mask_sets[0])

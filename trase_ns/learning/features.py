@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from trase_ns.learning.pixels import sample_pixels
 from trase_ns.learning.smoothing import Neighbours
 from trase_ns.masks import MaskSet
 from trase_ns.scene.camera import Camera
-from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.scene.gaussians import DynamicGaussians, Gaussians
 
 if TYPE_CHECKING:
     from trase_ns.render import Contributions
@@ -49,29 +49,38 @@ class FeatureStageConfig:
     """What divides the losses: all pairs (the paper) or the mined ones (the authors' program)."""
     norm_weight: float = 1.0
     """Weight of the term that keeps rendered features at length one."""
-    cache_gb: float = 2.0
-    """Memory for blending weights of whole views; views beyond it are computed anew, at the drawn pixels only."""
+    keep: Literal["auto", "weights", "gaussians"] = "auto"
+    """What is kept of the views: their blending weights, or only the Gaussians at their times, a thirtieth of the
+    memory, from which the weights of the drawn pixels follow in some milliseconds. auto: weights on a GPU, Gaussians
+    on a CPU."""
+    cache_gb: float | None = None
+    """Memory for what is kept; the rest is computed anew in each step. None: 2 for weights, 0.25 for Gaussians."""
 
 
 class FeatureStage:
     """The TRASE objective of a frozen scene as a function of the features alone.
 
     With the geometry frozen, a rendered feature map is F = W S f: S averages each Gaussian's neighbours, W holds the
-    blending weights of a view at its time. W is kept for each view as long as the budget lasts.
+    blending weights of a view at its time. W of a view, or the Gaussians at a time, are kept as long as the budget
+    lasts.
 
     Args:
         scene: the Gaussians and their deformation; its features are not read.
         neighbours: S, made from the canonical means of `scene`.
-        config: sizes, thresholds and the memory for W.
+        config: sizes, thresholds, and what is kept.
     """
 
     def __init__(self, scene: DynamicGaussians, neighbours: Neighbours, config: FeatureStageConfig | None = None):
         self.scene = scene.detach()
         self.neighbours = neighbours
         self.config = config or FeatureStageConfig()
-        self._cache: dict[Hashable, Contributions] = {}
-        self._free = int(self.config.cache_gb * 1e9)
+        automatic = "weights" if scene.device.type == "cuda" else "gaussians"
+        self._keeps = automatic if self.config.keep == "auto" else self.config.keep
+        budget = self.config.cache_gb
+        self._free = int(1e9 * (budget if budget is not None else 2.0 if self._keeps == "weights" else 0.25))
         self._room = self._free > 0
+        self._views: dict[Hashable, Contributions] = {}
+        self._moments: dict[float, Gaussians] = {}
 
     def loss(
         self,
@@ -113,21 +122,39 @@ class FeatureStage:
     def weights(self, camera: Camera, pixels: Tensor, view: Hashable = None) -> Contributions:
         """Return the blending weights W [P, N] of `pixels` [P, 2] int64 (x, y), kept or computed.
 
-        The Gaussians are deformed only where W is computed. A view is kept whole, if it is named and there is room.
+        Where weights are kept, a view is kept whole, if it is named and there is room.
         """
         from trase_ns.render import contributions
 
         rows = pixels[:, 1] * camera.width + pixels[:, 0]
-        if view is not None and view in self._cache:
-            kept = self._cache[view].rows(rows)
+        if view in self._views:
+            kept = self._views[view].rows(rows)
             return replace(kept, indices=kept.indices.long())
-        gaussians = self.scene.at(camera.time)
-        if view is None or not self._room:
+        gaussians = self._at(camera.time)
+        if self._keeps == "gaussians" or view is None or not self._room:
             return contributions(gaussians, camera, pixels)
         whole = contributions(gaussians, camera)
         packed = replace(whole, indices=whole.indices.int())  # two thirds of the memory
-        self._room = packed.nbytes <= self._free
-        if self._room:
-            self._free -= packed.nbytes
-            self._cache[view] = packed
+        if self._fits(packed.nbytes):
+            self._views[view] = packed
         return whole.rows(rows)
+
+    def _at(self, time: float) -> Gaussians:
+        """The Gaussians at a time, kept or computed."""
+        if time in self._moments:
+            return self._moments[time]
+        gaussians = self.scene.at(time)
+        if self._keeps == "gaussians":
+            for other in self._moments.values():  # what does not change is shared
+                gaussians = replace(gaussians, opacities=other.opacities, sh=other.sh)
+                break
+            if self._room and self._fits(sum(t.nbytes for t in (gaussians.means, gaussians.quats, gaussians.scales))):
+                self._moments[time] = gaussians
+        return gaussians
+
+    def _fits(self, nbytes: int) -> bool:
+        """Take memory from the budget; once there is too little, nothing more is kept."""
+        self._room = nbytes <= self._free
+        if self._room:
+            self._free -= nbytes
+        return self._room
