@@ -4,7 +4,7 @@ BIN := .venv/bin
 SYSTEM_PACKAGES := ffmpeg libusb-1.0-0 chromium
 DEMO := demo
 
-.PHONY: install system demo test check accuracy clean
+.PHONY: install system demo test check accuracy bench bench-memory clean
 
 install: .venv/.installed
 
@@ -43,6 +43,14 @@ check: install
 # Trains for a while and rewrites docs/accuracy.md; ASSETS is the folder that holds the data set hand_books.
 accuracy: install
 	$(BIN)/python benchmarks/accuracy.py --assets "$(or $(ASSETS),$(TRASE_ASSETS))"
+
+# Measures the speed of the parts and rewrites docs/performance.md; OPTIONS=--quick tries the program itself.
+bench: install
+	$(BIN)/python -m benchmarks.performance $(OPTIONS)
+
+# Trains on 50 and on 1000 frames, for a quarter of an hour, and rewrites docs/memory.json.
+bench-memory: install
+	$(BIN)/python -m benchmarks.memory $(OPTIONS)
 
 clean:
 	rm -rf .venv $(DEMO) test-artifacts .pytest_cache .ruff_cache build *.egg-info

@@ -1,0 +1,86 @@
+"""Measures the parts of training steps: losses, deformation fields and the feature stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from benchmarks.performance.scenes import camera, grid_masks, moving
+from benchmarks.performance.timing import Call
+from trase_ns.learning.contrastive import trase_loss
+from trase_ns.learning.features import FeatureStage, FeatureStageConfig
+from trase_ns.learning.pixels import sample_pixels
+from trase_ns.learning.smoothing import Neighbours
+from trase_ns.learning.ssim import ssim
+from trase_ns.render import render_view
+from trase_ns.scene.deformation import DeformationField
+from trase_ns.scene.gaussians import DynamicGaussians
+
+TIME = 0.5
+
+
+def parts(quick: bool, device: str) -> Iterator[tuple[str, Call]]:
+    """Yield what is measured, by name."""
+    count, width, height = (5_000, 128, 96) if quick else (20_000, 384, 288)
+    generator = torch.Generator().manual_seed(3)
+    target = torch.rand(height, width, 3, generator=generator).to(device)
+    picture = torch.rand(height, width, 3, generator=generator).to(device).requires_grad_()
+    yield (
+        f"SSIM, forward and backward ({width} x {height})",
+        lambda: torch.autograd.grad(ssim(picture, target), picture),
+    )
+    for name, scene in fields(count, device).items():
+        yield f"{name}, evaluated ({count:,} Gaussians)", torch.no_grad()(lambda scene=scene: scene.at(TIME))
+        yield f"{name}, forward and backward ({count:,} Gaussians)", lambda scene=scene: _train_field(scene)
+
+
+def fields(count: int, device: str) -> dict[str, DynamicGaussians]:
+    """Return a scene for each kind of deformation field."""
+    return {
+        "the paper's MLP, 8 x 256": moving(count, DeformationField(depth=8, width=256).to(device), device),
+        "MLP, 4 x 128": moving(count, DeformationField(depth=4, width=128, skip_at=2).to(device), device),
+    }
+
+
+def _train_field(scene: DynamicGaussians) -> object:
+    assert scene.field is not None
+    moved = scene.at(TIME)
+    total = moved.means.sum() + moved.quats.sum() + moved.scales.sum()
+    return torch.autograd.grad(total, list(scene.field.parameters()))
+
+
+def feature_steps(quick: bool, device: str) -> dict[str, Call]:
+    """Return a step of the feature stage in three ways.
+
+    With the blending weights of the view kept, with those of the drawn pixels computed anew, and without the idea: all
+    32 channels of the frame rendered with autograd, through the deformation field.
+    """
+    count, width, height, pixels = (5_000, 128, 96, 1000) if quick else (20_000, 384, 288, 5000)
+    scene = moving(count, DeformationField(depth=8, width=256).to(device), device)
+    view, masks = camera(width, height, TIME).to(device), grid_masks(width, height, 4, 6)
+    neighbours = Neighbours(scene.means)
+    kept = FeatureStage(scene, neighbours, FeatureStageConfig(pixels=pixels))
+    anew = FeatureStage(scene, neighbours, FeatureStageConfig(pixels=pixels, cache_gb=0))
+    features = scene.features.clone().requires_grad_()
+    assert scene.field is not None
+    geometry = [t.requires_grad_() for t in (scene.means, scene.quats, scene.log_scales, scene.logit_opacities)]
+    geometry += scene.field.parameters()
+
+    def step(stage: FeatureStage) -> object:
+        return torch.autograd.grad(_total(stage.loss(features, view, masks, "view")), features)
+
+    def rendered() -> object:
+        sample = sample_pixels(masks, width, height, pixels, device=device)
+        smooth = neighbours.mean(features, FeatureStageConfig().neighbours)
+        picture = render_view(scene.at(TIME), view, colors=smooth).color
+        x, y = sample.pixels.unbind(1)
+        terms = trase_loss(picture[y, x], sample.mask_vectors, sample.mask_sizes, paired=sample.paired)
+        return torch.autograd.grad(_total(terms), [features, *geometry], allow_unused=True)
+
+    return {"kept": lambda: step(kept), "anew": lambda: step(anew), "rendered": rendered}
+
+
+def _total(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack([*terms.values()]).sum()
