@@ -88,7 +88,7 @@ class MaskSet:
         columns = ((np.arange(width) + 0.5) * self.width / width).astype(int)
         resized = np.zeros((len(self), height, width), dtype=bool)
         for index in range(len(self)):
-            resized[index] = self.mask(index)[np.ix_(rows, columns)]
+            resized[index] = self.mask(index).T[columns][:, rows].T  # masks lie in memory column by column
         return resized
 
     def at(self, pixels: np.ndarray) -> np.ndarray:
