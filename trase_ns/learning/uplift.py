@@ -65,8 +65,7 @@ def uplift_masks(scene: DynamicGaussians, views: Iterable[tuple[Camera, MaskSet]
         if number % step:
             continue
         blending = _view_weights(scene, camera).to_scipy()
-        pixels = masks.resized(camera.height, camera.width).reshape(len(masks), camera.height * camera.width)
-        inside = sparse.csr_matrix(pixels, dtype=np.float32) @ blending
+        inside = _pixels(masks.resized(camera.height, camera.width)) @ blending
         kept.append((number, _compact(inside), _compact(sparse.csr_matrix(blending.sum(axis=0)[None]))))
         while sum(_nbytes(part) for entry in kept for part in entry[1:]) > budget and len(kept) > 1:
             step *= 2
@@ -118,6 +117,16 @@ def _view_weights(scene: DynamicGaussians, camera: Camera) -> Contributions:
 
 def _tracked(views: Iterable[tuple[Camera, T]], description: str) -> Iterator[tuple[Camera, T]]:
     return track(views, description, total=len(views) if isinstance(views, Sized) else None)
+
+
+def _pixels(masks: np.ndarray) -> csr_matrix:
+    """The masks [M, H, W] bool as a matrix [M, H * W] of ones; far faster than scipy's own way from a dense one."""
+    from scipy import sparse
+
+    inside = [np.flatnonzero(mask) for mask in masks]
+    indptr = np.cumsum([0, *map(len, inside)])
+    parts = np.ones(indptr[-1], np.float32), np.concatenate([*inside, np.zeros(0, np.int64)]), indptr
+    return sparse.csr_matrix(parts, shape=(len(masks), masks.shape[1] * masks.shape[2]))
 
 
 def _compact(matrix: Any) -> csr_matrix:
