@@ -17,8 +17,8 @@ from trase_ns.scene.similarity import Similarity
 class Drift(nn.Module):
     """All Gaussians move one unit along x."""
 
-    def forward(self, means, time):
-        return means.new_tensor([time, 0, 0]).expand_as(means), torch.zeros(len(means), 4), torch.zeros_like(means)
+    def move(self, means, quats, log_scales, motion, time):
+        return means + means.new_tensor([time, 0, 0]), quats, log_scales
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ def test_nothing_is_replaced_unless_asked(scene, tmp_path):
 
 def test_a_sequence_that_fails_leaves_nothing_behind(scene, tmp_path):
     class Broken(Drift):
-        def forward(self, means, time):
+        def move(self, means, quats, log_scales, motion, time):
             if time == 1:
                 raise RuntimeError("broken in the middle")
-            return super().forward(means, time)
+            return super().move(means, quats, log_scales, motion, time)
 
     export_sequence(scene, tmp_path, [0.0])
     before = (tmp_path / "frame0001.ply").read_bytes()

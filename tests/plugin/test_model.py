@@ -49,9 +49,22 @@ def step(pipeline, number):
 
 
 def test_parameters_are_groups_that_optimizers_know(pipeline):
-    model = pipeline().model
-    assert set(model.get_param_groups()) == PARAMETERS | {"deformation"} == set(trase.config.optimizers)
-    assert set(pipeline(deformation=False).model.get_param_groups()) == PARAMETERS
+    for options, more in (
+        ({"field_type": "mlp"}, {"deformation"}),
+        ({"field_type": "basis"}, {"motion", "trajectories"}),
+        ({"deformation": False}, set()),
+    ):
+        groups = set(pipeline(**options).model.get_param_groups())
+        assert groups == PARAMETERS | more
+        assert groups <= set(trase.config.optimizers)
+
+
+def test_a_run_from_before_there_was_a_choice_has_the_mlp():
+    config = deepcopy(trase.config.pipeline.model)
+    state = {name: value for name, value in vars(config).items() if name != "field_type"}
+    old = type(config).__new__(type(config))
+    old.__setstate__(state)
+    assert old.field_type == "mlp"
 
 
 def test_each_stage_trains_what_is_its_own(pipeline):

@@ -48,3 +48,22 @@ def test_several_cameras_at_one_time_come_together():
 def test_same_seed_same_order():
     one, two = (FrameSampler(TIMES, 10, 80, 0.1, seed=5) for _ in range(2))
     assert [one.next(s) for s in range(200)] == [two.next(s) for s in range(200)]
+
+
+def test_reach_says_which_moments_are_trained_on_while_they_grow():
+    sampler = FrameSampler([k / 4 for k in range(5) for _ in range(3)], first=10, last=20, start=0.01)
+    assert sampler.reach(0) == (0.5, 0.5)
+    reached = [sampler.reach(step) for step in range(10, 20)]
+    assert reached[-1] == (0.0, 1.0)
+    assert all(a[0] >= b[0] and a[1] <= b[1] for a, b in zip(reached, reached[1:]))
+    assert sampler.reach(20) is None
+    assert FrameSampler(TIMES).reach(0) is None
+
+
+def test_moments_are_new_until_others_have_come_in():
+    sampler = FrameSampler(TIMES, first=100, last=200, start=0.02)
+    assert not any(sampler.is_new(25, step) for step in range(300))  # the first moment is the one that all start from
+    steps = [step for step in range(300) if sampler.is_new(40, step)]
+    assert 2 <= len(steps) <= 6
+    assert all(40 in sampler.window(step) for step in steps[1:])
+    assert not any(sampler.is_new(index, 200) for index in range(50))

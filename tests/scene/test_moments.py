@@ -24,7 +24,14 @@ def scene():
     torch.nn.init.normal_(field.heads.weight)
     zeros = torch.zeros(5, 3)
     return DynamicGaussians(
-        torch.randn(5, 3), torch.ones(5, 4), zeros.clone(), torch.zeros(5), zeros.clone(), torch.zeros(5, 0, 3), zeros, field
+        torch.randn(5, 3),
+        torch.ones(5, 4),
+        zeros.clone(),
+        torch.zeros(5),
+        zeros.clone(),
+        torch.zeros(5, 0, 3),
+        zeros,
+        field,
     )
 
 

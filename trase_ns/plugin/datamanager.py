@@ -174,7 +174,9 @@ class TraseDataManager(FullImageDatamanager[TraseDataset]):
             self._ahead = (following, self._worker.submit(self._train_view, following))
         data["image"] = data["image"].to(self.device)
         camera = self.train_cameras[index : index + 1]
-        camera.metadata = {"cam_idx": index}
+        # The window of times for the deformation, which follows things into new moments.
+        reach, new = self.sampler.reach(step), self.sampler.is_new(index, step)
+        camera.metadata = {"cam_idx": index, "reach": reach, "new": new}
         return camera, data
 
     def _train_view(self, index: int) -> dict:

@@ -44,6 +44,8 @@ trase = MethodSpecification(
             "features_rest": _adam(0.0025 / 20),
             "opacities": _adam(0.05),
             "object_features": _adam(0.0025),
+            "motion": _adam(0.02, 0.002),
+            "trajectories": _adam(2e-3, 2e-5),
             "deformation": _adam(8e-4, 1.6e-6, preset().deformation_lr_steps),
         },
         viewer=ViewerConfig(websocket_host=HOST, num_rays_per_chunk=1 << 15),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from nerfstudio.cameras.cameras import Cameras
@@ -12,6 +12,7 @@ from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.models.splatfacto import SplatfactoModel
+from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from nerfstudio.utils.colors import get_color
 from nerfstudio.viewer.render_state_machine import RenderStateMachine
 from torch import Tensor, nn
@@ -24,17 +25,27 @@ from trase_ns.plugin.densification import BoundedStrategy
 from trase_ns.plugin.initialise import initial_parameters
 from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.metrics import ImageMetrics
+from trase_ns.plugin.motion_evidence import motion_evidence
 from trase_ns.plugin.outputs import scene_camera, view_outputs
 from trase_ns.plugin.preset import preset
 from trase_ns.plugin.stages import FEATURES, Stage, stage_at, stages
+from trase_ns.plugin.tracking import Tracker
+from trase_ns.plugin.training_views import TrainingViews
 from trase_ns.render import render_view
 from trase_ns.scene.deformation import DeformationField
 from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.scene.moments import Moments
+from trase_ns.scene.motion_basis import MotionBasis
 from trase_ns.scene.spherical_harmonics import sh0_to_rgb
 from trase_ns.segmentation.objects import Segmentation
 from trase_ns.viewer.controller import SegmentationController
 from trase_ns.viewer.panel import SegmentationPanel
 
+if TYPE_CHECKING:
+    from trase_ns.plugin.datamanager import TraseDataManager
+
+# Training views that tell what moves.
+_EVIDENCE_VIEWS = 60
 # As in the paper.
 FEATURE_DIMENSIONS = 32
 
@@ -83,6 +94,14 @@ class TraseModelConfig(KeepsUp, ModelConfig):
 
     deformation: bool = True
     """Let the Gaussians move. Off: a scene at rest, for comparison."""
+    field_type: Literal["mlp", "basis"] = field(default_factory=lambda: preset().field_type)
+    """What moves the Gaussians: the paper's MLP, or rigid motions that all Gaussians share, which is much faster."""
+    field_motions: int = field(default_factory=lambda: preset().field_motions)
+    """Number of shared motions of the basis."""
+    field_keys: int = field(default_factory=lambda: preset().field_keys)
+    """Key times of the basis. 0: as many as there are times, half as many where one camera films."""
+    field_smoothness: float = field(default_factory=lambda: preset().field_smoothness)
+    """Weight of the acceleration of the basis in the loss."""
     field_depth: int = field(default_factory=lambda: preset().field_depth)
     """Hidden layers of the deformation field."""
     field_width: int = field(default_factory=lambda: preset().field_width)
@@ -103,6 +122,10 @@ class TraseModelConfig(KeepsUp, ModelConfig):
     lpips: Literal["auto", "on", "off"] = "auto"
     """Measure LPIPS in evaluations. auto: where its weights are on this machine already; on: download them."""
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Before there was a choice the field was the MLP.
+        super().__setstate__({"field_type": "mlp", **state})
+
 
 class TraseModel(SplatfactoModel):
     """Moving Gaussians with features.
@@ -118,8 +141,15 @@ class TraseModel(SplatfactoModel):
         config = self.config
         assert self.seed_points is not None
         self.gauss_params = initial_parameters(*self.seed_points, config.sh_degree, FEATURE_DIMENSIONS)
-        self.field: DeformationField | None = None
-        if config.deformation:
+        self.field: DeformationField | MotionBasis | None = None
+        times = {frame.time for frame in self.kwargs["metadata"]["frames"]}
+        if config.deformation and config.field_type == "basis":
+            frames = len(self.kwargs["metadata"]["frames"])
+            keys = config.field_keys or (len(times) if frames >= 2 * len(times) else len(times) // 2)
+            self.field = MotionBasis(config.field_motions, max(keys, 2))
+            motion = torch.zeros(self.num_points, config.field_motions)
+            self.gauss_params["motion"] = nn.Parameter(motion)
+        elif config.deformation:
             self.field = DeformationField(
                 depth=config.field_depth,
                 width=config.field_width,
@@ -144,12 +174,14 @@ class TraseModel(SplatfactoModel):
             max_gaussians=config.max_gaussians,
         )
         self.strategy_state = self.strategy.initialize_state(scene_scale=1.0)
-        times = {frame.time for frame in self.kwargs["metadata"]["frames"]}
         self.frame_interval = 1.0 / max(len(times), 1)
         self.background_color = get_color("black" if config.background_color == "random" else config.background_color)
         self.crop_box = None
         self.step = 0
         self._feature_stage: FeatureStage | None = None
+        self.moments = Moments()
+        self.views: TrainingViews | None = None
+        self.tracker: Tracker | None = None
         self.controller = SegmentationController(lambda: self.scene, lambda: self.segmentation)
         # Nerfstudio finds the panel as a public attribute.
         self.panel = SegmentationPanel(self.controller)
@@ -167,6 +199,7 @@ class TraseModel(SplatfactoModel):
             sh_rest=p["features_rest"],
             features=p["object_features"],
             field=self.field if self.step >= self.config.warmup_steps else None,
+            motion=p.get("motion"),
         )
 
     @property
@@ -193,17 +226,37 @@ class TraseModel(SplatfactoModel):
         """Return a group for each kind of parameter of the Gaussians, and one for the deformation field."""
         groups = {name: [parameter] for name, parameter in self.gauss_params.items()}
         if self.field is not None:
-            groups["deformation"] = list(self.field.parameters())
+            name = "deformation" if isinstance(self.field, DeformationField) else "trajectories"
+            groups[name] = list(self.field.parameters())
         return groups
 
     def get_training_callbacks(self, training_callback_attributes: TrainingCallbackAttributes):
         """Follow the steps; densify after those of the geometry."""
         optimizers = training_callback_attributes.optimizers
+        pipeline = cast(VanillaPipeline, training_callback_attributes.pipeline)
+        background = self.background_color.to(self.device)
+        manager = cast("TraseDataManager", pipeline.datamanager)
+        self.views = TrainingViews(manager, lambda batch: self._target(batch, background))
+        self.tracker = Tracker(self.views.at)
         before, after = TrainingCallbackLocation.BEFORE_TRAIN_ITERATION, TrainingCallbackLocation.AFTER_TRAIN_ITERATION
         return [
             TrainingCallback([before], self.step_cb, args=[optimizers]),
             TrainingCallback([after], self.step_post_backward),
         ]
+
+    def step_cb(self, optimizers, step: int) -> None:
+        """Note the step; lay out the motions when the deformation begins."""
+        super().step_cb(optimizers, step)
+        if isinstance(self.field, MotionBasis) and step == self.config.warmup_steps:
+            self._lay_out_motions(self.field)
+
+    def _lay_out_motions(self, field: MotionBasis) -> None:
+        """Give the basis its motions, where pictures of other times contradict what the warm-up built."""
+        assert self.views is not None
+        background = self.background_color.to(self.device)
+        moving = motion_evidence(self.scene.at(0.0), self.views.spread(_EVIDENCE_VIEWS), background)
+        means, colors = self.gauss_params["means"].data, self.colors.detach().clamp(0, 1)
+        self.gauss_params["motion"].data = field.place(means, colors, moving)
 
     def step_post_backward(self, step: int) -> None:
         """Clone, split and prune after a geometry step."""
@@ -223,7 +276,7 @@ class TraseModel(SplatfactoModel):
         view = scene_camera(camera, self.device)
         if not self.training:
             return view_outputs(
-                self.scene,
+                self.moments.at(self.scene, view.time),
                 view,
                 self.background_color.to(self.device),
                 self.controller,
@@ -233,11 +286,18 @@ class TraseModel(SplatfactoModel):
             )
         if self.stage.name == FEATURES:
             return {"camera": view}
+        hints = camera.metadata or {}
+        scene = self.scene
+        if isinstance(scene.field, MotionBasis):
+            if self.tracker is not None:
+                self.tracker.follow(scene.detach(), hints.get("reach"))
+            if hints.get("new"):  # a thing lost in a new moment must not fade from the others
+                scene = scene.detach()
         progress = min(self.step / max(self.config.time_noise_steps, 1), 1.0)
         noise = self.config.time_noise * self.frame_interval * (1 - progress)
         background = self._get_background_color()
         rendered = render_view(
-            self.scene.at(view.time, time_noise=noise),
+            scene.at(view.time, time_noise=noise),
             view,
             background=background,
             sh_degree=self.active_sh_degree,
@@ -289,7 +349,10 @@ class TraseModel(SplatfactoModel):
         color = outputs["rgb"]
         difference = (color - target).abs().mean()
         weight = self.config.ssim_weight
-        return {"color": (1 - weight) * difference + weight * (1 - ssim(color, target))}
+        losses = {"color": (1 - weight) * difference + weight * (1 - ssim(color, target))}
+        if isinstance(self.scene.field, MotionBasis):
+            losses["smoothness"] = self.config.field_smoothness * self.scene.field.acceleration()
+        return losses
 
     def _feature_loss(self, view, batch: dict) -> dict[str, Tensor]:
         if self._feature_stage is None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trase_ns.render import render_view
 from trase_ns.scene.camera import Camera
-from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.scene.gaussians import Gaussians
 from trase_ns.viewer.controller import SegmentationController
 
 
@@ -24,7 +24,7 @@ def scene_camera(camera: Cameras, device: torch.device | str) -> Camera:
 
 @torch.no_grad()
 def view_outputs(
-    scene: DynamicGaussians,
+    gaussians: Gaussians,
     camera: Camera,
     background: Tensor,
     controller: SegmentationController,
@@ -35,8 +35,8 @@ def view_outputs(
     """Render all that can be looked at.
 
     Args:
-        scene: the Gaussians.
-        camera: the view and its time.
+        gaussians: the Gaussians at the camera's time.
+        camera: the view.
         background: [3] colour behind them.
         controller: what is selected.
         sh_degree: degree of the harmonics in use.
@@ -46,7 +46,6 @@ def view_outputs(
     Returns:
         "rgb" [H, W, 3], "depth" and "accumulation" [H, W, 1], "background", "segments" and "selection" [H, W, 3].
     """
-    gaussians = scene.at(camera.time)
     keep = None
     if crop is not None:
         keep = crop.within(gaussians.means).reshape(-1)

@@ -25,6 +25,10 @@ class Preset:
     window_start: float
     max_gaussians: int
     sh_degree: int
+    field_type: Literal["mlp", "basis"]
+    field_motions: int
+    field_keys: int
+    field_smoothness: float
     field_depth: int
     field_width: int
     field_position_bands: int
@@ -53,14 +57,15 @@ def device() -> Literal["cpu", "cuda"]:
 def preset() -> Preset:
     """Return the preset of this machine's device, from `trase_ns/configs`.
 
-    The environment variable TRASE_PRESET ("cpu", "cuda" or "motion") asks for another one: "motion" follows things that
-    move far, which the schedules of the devices average away.
+    The environment variable TRASE_PRESET ("cpu", "cuda", "motion" or "rig") asks for another one: "motion" follows
+    things that move far, which the schedules of the devices average away; "rig" follows fast things that several
+    cameras film.
 
     Raises:
         UserError: TRASE_PRESET names no preset.
     """
     name = os.environ.get("TRASE_PRESET") or device()
     path = files("trase_ns") / "configs" / f"{name}.yaml"
-    if name not in ("cpu", "cuda", "motion"):
-        raise UserError(f"TRASE_PRESET is {name!r}: set it to cpu, cuda or motion, or unset it")
+    if name not in ("cpu", "cuda", "motion", "rig"):
+        raise UserError(f"TRASE_PRESET is {name!r}: set it to cpu, cuda, motion or rig, or unset it")
     return Preset(**yaml.safe_load(path.read_text(encoding="utf8")))

@@ -9,35 +9,59 @@ from collections.abc import Sequence
 _NEWEST_DRAWS = 0.5
 # ... which are this many.
 _NEWEST_FRAMES = 6
+# A moment is new until this many have come in after it.
+_NEW_MOMENTS = 2.5
 
 
 class FrameSampler:
-    """Draws frames in random order, from a window of times that grows from the middle of the video to all of it.
+    """Draws frames in random order, from a window of moments that grows from the middle of the video to all of it.
 
-    So what moves far is first known at one time and then followed: a deformation field that has to explain all times
+    So what moves far is first known at one moment and then followed: a deformation field that has to explain all times
     at once averages it away. While the window grows half of the draws are from its newest frames, which the field does
     not know yet; else each frame is drawn once before any comes again.
 
     Args:
-        times: moment of each frame in [0, 1].
-        first, last: steps between which the window grows to all frames.
-        start: share of the frames in the window before that.
+        times: moment of each frame in [0, 1]; several cameras may share one.
+        first, last: steps between which the window grows to all moments.
+        start: share of the moments in the window before that; there is always one.
         seed: of the order.
     """
 
     def __init__(self, times: Sequence[float], first: int = 0, last: int = 0, start: float = 1.0, seed: int = 0):
-        middle = (min(times) + max(times)) / 2
-        self._outwards = sorted(range(len(times)), key=lambda i: (abs(times[i] - middle), i))
+        moments = sorted(set(times))
+        middle = len(moments) // 2
+        outwards = sorted(range(len(moments)), key=lambda i: (abs(i - middle), -i))
+        rank = {moments[i]: place for place, i in enumerate(outwards)}
+        self._times = times
+        self._ranks = [rank[time] for time in times]
+        self._outwards = sorted(range(len(times)), key=lambda i: (self._ranks[i], i))
+        self._moments = len(moments)
         self._first, self._last, self._start = first, last, start
         self._random = random.Random(seed)
         self._rest: list[int] = []
         self._following: int | None = None
 
+    def _reached(self, step: int) -> float:
+        """Number of moments in the window at `step`, with its fraction."""
+        grown = (step - self._first) / (self._last - self._first) if step < self._last else 1.0
+        return max(1.0, (self._start + (1.0 - self._start) * max(grown, 0.0)) * self._moments)
+
     def window(self, step: int) -> list[int]:
         """Return the frames that may be drawn at `step`, the oldest members first."""
-        grown = (step - self._first) / (self._last - self._first) if step < self._last else 1.0
-        share = self._start + (1.0 - self._start) * max(grown, 0.0)
-        return self._outwards[: max(1, round(share * len(self._outwards)))]
+        count = round(self._reached(step))
+        return [i for i in self._outwards if self._ranks[i] < count]
+
+    def reach(self, step: int) -> tuple[float, float] | None:
+        """Return the first and the last moment in the window at `step`, or None where it does not grow any more."""
+        if step >= self._last:
+            return None
+        times = [self._times[i] for i in self.window(step)]
+        return min(times), max(times)
+
+    def is_new(self, index: int, step: int) -> bool:
+        """Return whether the moment of frame `index` is among the latest that came into the growing window."""
+        late = 0.5 <= self._reached(step) - self._ranks[index] < _NEW_MOMENTS
+        return self._first <= step < self._last and late and self._ranks[index] >= self._start * self._moments
 
     def next(self, step: int) -> int:
         """Draw a frame for `step`."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trase_ns.scene import quaternions
+from trase_ns.scene.field import Field
 from trase_ns.scene.gaussians import DynamicGaussians
 
 
-class KeyTimes(nn.Module):
+class KeyTimes(Field):
     """The field of a baked scene: every Gaussian goes straight from its place at one key time to that at the next.
 
     The changes themselves are the scene's `motion`, [N, T, 10]: mean 3, quaternion 4, log scales 3, to be added.

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trase_ns.scene.field import Field
 
-class DeformationField(nn.Module):
+
+class DeformationField(Field):
     """MLP from a canonical position and a time to the change of a Gaussian's mean, quaternion and log scales.
 
     The defaults are the paper's (TRASE section 3.1, after Deformable-3DGS): 8 layers of width 256 with a skip
@@ -96,6 +98,13 @@ class DeformationField(nn.Module):
                 hidden = torch.relu_(layer(hidden))
         d_means, d_quats, d_log_scales = self.heads(hidden).split([3, 4, 3], dim=1)
         return d_means, d_quats, d_log_scales
+
+    def move(
+        self, means: Tensor, quats: Tensor, log_scales: Tensor, motion: Tensor | None, time: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return means, quaternions and log scales at `time`; `motion` is for other fields."""
+        d_means, d_quats, d_log_scales = self(means, time)
+        return means + d_means, quats + d_quats, log_scales + d_log_scales
 
     @staticmethod
     def _encoded(layer: nn.Linear, position: Tensor, moment: Tensor) -> Tensor:

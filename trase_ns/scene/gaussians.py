@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from trase_ns.scene.deformation import DeformationField
+    from trase_ns.scene.field import Field
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class DynamicGaussians:
         sh_rest: [N, K - 1, 3] coefficients of the higher degrees; K - 1 may be 0.
         features: [N, F] segmentation features.
         field: the deformation, or None for a scene at rest.
+        motion: what the field keeps for each Gaussian, float [N, B], or None where it keeps nothing.
     """
 
     means: Tensor
@@ -69,7 +70,8 @@ class DynamicGaussians:
     sh0: Tensor
     sh_rest: Tensor
     features: Tensor
-    field: DeformationField | None = None
+    field: Field | None = None
+    motion: Tensor | None = None
 
     def __len__(self) -> int:
         return self.means.shape[0]
@@ -89,8 +91,7 @@ class DynamicGaussians:
         means, quats, log_scales = self.means, self.quats, self.log_scales
         if self.field is not None:
             moment = time + float(torch.randn(())) * time_noise if time_noise else time
-            d_means, d_quats, d_log_scales = self.field(means, moment)
-            means, quats, log_scales = means + d_means, quats + d_quats, log_scales + d_log_scales
+            means, quats, log_scales = self.field.move(means, quats, log_scales, self.motion, moment)
         return Gaussians(
             means,
             quats,
@@ -101,10 +102,12 @@ class DynamicGaussians:
 
     def subset(self, index: Tensor) -> DynamicGaussians:
         """Return the scene of the Gaussians that `index` names (bool [N] or integers [M]), with the same field."""
-        tensors = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "field"}
-        return replace(self, **tensors)
+        return replace(self, **{name: tensor[index] for name, tensor in self._tensors().items()})
 
     def detach(self) -> DynamicGaussians:
         """Return the same scene without gradients; the tensors are shared, not copied."""
-        tensors = {f.name: getattr(self, f.name).detach() for f in fields(self) if f.name != "field"}
-        return replace(self, **tensors)
+        return replace(self, **{name: tensor.detach() for name, tensor in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "field"}
+        return {name: value for name, value in values.items() if value is not None}
