@@ -165,3 +165,19 @@ def test_seeds_lie_where_cameras_look(pipeline):
         seen = (local[:, 2] > 0) & (pixels >= 0).all(1) & (pixels < torch.tensor([96, 72])).all(1)
         inside += float(seen.float().mean())
     assert inside / len(dataset) > 0.6
+
+
+def test_features_of_a_finished_run_are_saved_in_half_precision(pipeline):
+    made = pipeline()
+    features = made.model.gauss_params["object_features"]
+    torch.nn.init.normal_(features)
+    name = "_model.gauss_params.object_features"
+    assert made.state_dict()[name].dtype == torch.float32  # a training that goes on loses nothing
+    made.model.segmentation = Segmentation.from_members([torch.arange(5)], len(features))
+    saved = made.state_dict()
+    assert saved[name].dtype == torch.float16
+    assert all(value.dtype != torch.float16 for key, value in saved.items() if key != name and torch.is_tensor(value))
+    other = pipeline().model
+    other.load_state_dict({key.removeprefix("_model."): value for key, value in saved.items()})
+    assert other.gauss_params["object_features"].dtype == torch.float32
+    torch.testing.assert_close(other.gauss_params["object_features"], features, atol=1e-3, rtol=1e-3)

@@ -395,6 +395,14 @@ class TraseModel(SplatfactoModel):
             parameter.data = parameter.data.new_zeros(saved.shape)
         return nn.Module.load_state_dict(self, state, **kwargs)
 
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the state for a checkpoint; features that are trained take half the room."""
+        state = super().state_dict(*args, **kwargs)
+        name = f"{kwargs.get('prefix', '')}gauss_params.object_features"
+        if self.segmentation is not None and name in state:
+            state[name] = state[name].half()
+        return state
+
     def get_extra_state(self) -> dict:
         """Return the objects, to be saved in the checkpoint."""
         return {} if self.segmentation is None else self.segmentation.to_state()
