@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +70,7 @@ def test_the_papers_ways_need_no_masks(tabletop, trained, method):
     arm = tabletop.objects["arm"]
     assert members(segmentation, arm) == set(arm)
     assert (segmentation.labels >= 0).all()
+    assert (segmentation.summary["sample"], segmentation.summary["second_sample"]) == (400, 0)
     refined = find_objects(trained, tabletop.weights(), method, refined=True)
     book = tabletop.objects["book"]
     assert members(refined, book) == set(book)
@@ -95,3 +99,41 @@ def test_wrong_requests_are_explained(tabletop, trained):
         find_objects(trained, None, "hdbscan", refined=True)
     with pytest.raises(UserError, match="no trained features"):
         find_objects(scene(torch.zeros(400, 4)), tabletop.weights(), "mask-features")
+
+
+MILLION = """
+import torch
+from pathlib import Path
+from sklearn.metrics import adjusted_rand_score
+from torch.nn.functional import normalize
+from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.segmentation.find import find_objects
+
+def megabytes(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) / 1024
+
+n = 1_000_000
+torch.manual_seed(0)
+centres, truth = normalize(torch.randn(51, 32), dim=1), torch.randint(0, 50, (n,))
+truth[torch.randperm(n)[:1000]] = 50
+features = torch.empty(n, 32)
+for rows in torch.arange(n).split(50_000):
+    features[rows] = centres[truth[rows]] + 0.05 * torch.randn(len(rows), 32)
+zeros = torch.zeros
+scene = DynamicGaussians(zeros(n, 3), zeros(n, 4), zeros(n, 3), zeros(n), zeros(n, 3), zeros(n, 0, 3), features)
+Path("/proc/self/clear_refs").write_text("5")  # forget the peak until now
+before = megabytes("VmRSS")
+found = find_objects(scene, method="hdbscan")
+print(megabytes("VmHWM") - before, adjusted_rand_score(truth, found.labels), len(found), int(found.sizes.min()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
+def test_a_million_gaussians_need_less_than_a_gigabyte():
+    done = subprocess.run([sys.executable, "-c", MILLION], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    megabytes, index, objects, smallest = map(float, done.stdout.split())
+    assert megabytes < 1000
+    assert index > 0.999
+    assert (objects, smallest) == (51, 1000)

@@ -56,6 +56,7 @@ def find_objects(
         raise UserError(f"method {method!r}: this scene has no trained features. Use --method masks.")
 
     start = time.perf_counter()
+    samples: dict[str, int] = {}
     if method == "masks":
         assert weights is not None
         lifted = objects_from_masks(weights, **options)
@@ -63,10 +64,11 @@ def find_objects(
         assert features is not None
         if method == "mask-features":
             assert weights is not None
-            labels = cluster_masks(features, weights, seed=seed, **options).numpy()
+            clusters = cluster_masks(features, weights, seed=seed, **options)
         else:
-            labels = cluster_gaussians(features, method, seed=seed, **options).numpy()
-        lifted = Lifted.from_labels(labels)
+            clusters = cluster_gaussians(features, method, seed=seed, **options)
+        samples = {"sample": clusters.sample, "second_sample": clusters.second_sample}
+        lifted = Lifted.from_labels(clusters.labels.numpy())
         if refined:
             assert weights is not None
             sharper = refine(weights, lifted.members)
@@ -75,7 +77,8 @@ def find_objects(
             lifted = Lifted(members, sharper.support)
 
     options = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
-    summary = {"method": method, "seed": seed, "refined": refined, **options, "objects": len(lifted.members)}
+    summary = {"method": method, "seed": seed, "refined": refined, **options, **samples}
+    summary["objects"] = len(lifted.members)
     summary |= {"gaussians": len(scene), "masks": 0 if weights is None else len(weights.frame_of_mask)}
     summary["seconds"] = round(time.perf_counter() - start, 3)
     members = [torch.from_numpy(m) for m in lifted.members]
