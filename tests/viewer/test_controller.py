@@ -42,6 +42,20 @@ def test_a_click_selects_what_is_there_at_its_time(controller, camera, spots):
     assert selected(controller) == BLUE
 
 
+def test_clicks_at_times_that_were_seen_evaluate_no_motion(balls, camera, spots):
+    scene = balls.scene().detach()
+    controller = SegmentationController(lambda: scene, lambda: balls.segmentation)
+    controller.click(camera, *spots[0])
+    controller.click(camera.at(1.0), *spots[0])
+    controller.click(camera, *spots[1], subtract=True)
+    assert scene.field.times == [0.0, 1.0]
+    assert selected(controller) == RED
+    scene.means[:, 0] += 2.0  # in place, as a training step does
+    controller.clear()
+    with pytest.raises(UserError, match="on nothing"):
+        controller.click(camera, *spots[0])
+
+
 def test_clicks_add_up_and_subtract(controller, camera, spots):
     left, right, _ = spots
     controller.click(camera, *left)

@@ -11,6 +11,7 @@ import torch
 
 from trase_ns.errors import UserError
 from trase_ns.viewer.controller import SegmentationController
+from trase_ns.viewer.playback import Playback
 
 pytestmark = pytest.mark.slow  # importing the viewer takes most of it
 
@@ -37,7 +38,7 @@ def served(new_balls, panel_module, tmp_path_factory):
         def __init__(self):
             super().__init__()
             self.controller = SegmentationController(balls.scene, lambda: balls.segmentation)
-            self.segmentation_panel = panel_module.SegmentationPanel(self.controller)
+            self.segmentation_panel = panel_module.SegmentationPanel(self.controller, Playback(balls.scene))
 
     class Pipeline(torch.nn.Module):
         def __init__(self):
@@ -246,3 +247,16 @@ def test_position_on_the_picture_of_a_page(panel_module):
 
 def test_messages_are_shown_as_they_are(panel_module):
     assert panel_module.plain("a <b> {c} *d* [e]") == r"a \<b\> \{c\} \*d\* \[e\]"
+
+
+def test_smooth_playback_bakes_and_says_how_well(viewer, balls):
+    panel = viewer.pipeline.model.segmentation_panel
+    panel._smooth.value = True
+    panel._set_smooth()
+    assert "key times" in panel._status.content
+    exact = balls.scene().at(0.3).means
+    torch.testing.assert_close(panel.playback.at(0.3).means, exact, atol=1e-2, rtol=0)
+    panel._smooth.value = False
+    panel._set_smooth()
+    assert "key times" not in panel._status.content
+    assert torch.equal(panel.playback.at(0.3).means, exact)

@@ -6,12 +6,14 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from trase_ns.errors import UserError
+from trase_ns.scene.moments import Moments
 from trase_ns.viewer.pictures import Overlay, segment_colours, selection_overlay
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class SegmentationController:
             the parameters themselves), because that is how a densified scene is told from the one that was clicked.
         segmentation: returns the objects of the scene, or None as long as there are none.
         overlay: how the selection is shown.
+        moments: where the Gaussians at the times of clicks are kept; give that of the renderer, which has them already.
     """
 
     def __init__(
@@ -72,10 +75,12 @@ class SegmentationController:
         scene: Callable[[], DynamicGaussians],
         segmentation: Callable[[], Segmentation | None],
         overlay: Overlay | None = None,
+        moments: Moments | None = None,
     ):
         self.overlay = overlay or Overlay()
         self._scene = scene
         self._segmentation = segmentation
+        self._moments = moments or Moments()
         self._state = State()
         self._lock = threading.Lock()
         self._observers: list[Callable[[], None]] = []
@@ -227,7 +232,8 @@ class SegmentationController:
             segmentation = segmentation.to(scene.device)
         elif not has_features(scene.features):
             raise UserError("there are no objects yet: they are found at the end of training")
-        selection = select(scene, segmentation, list(state.prompts), similarity=state.similarity)
+        at = partial(self._moments.at, scene)
+        selection = select(scene, segmentation, list(state.prompts), similarity=state.similarity, at=at)
         left = [i for i in selection.objects if segmentation and bool(selection.mask[segmentation.members(i)].any())]
         latest = f"click {len(state.prompts)} "
         return replace(

@@ -19,6 +19,7 @@ from trase_ns.console import console
 from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
 from trase_ns.viewer.controller import GRANULARITIES, SegmentationController
+from trase_ns.viewer.playback import Playback
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.utils import CameraState
@@ -33,10 +34,12 @@ class SegmentationPanel(ViewerControl):
 
     Args:
         controller: the selection that the panel shows and changes.
+        playback: what the viewer shows; None for one that cannot be baked.
     """
 
-    def __init__(self, controller: SegmentationController):
+    def __init__(self, controller: SegmentationController, playback: Playback | None = None):
         self.controller = controller
+        self.playback = playback
 
     def _setup(self, viewer: Viewer) -> None:
         """Build the folder in the viewer's page."""
@@ -60,10 +63,17 @@ class SegmentationPanel(ViewerControl):
                 hint="Least similarity of a selected Gaussian to its object: higher drops the doubtful ones",
             )
             self._clear = gui.add_button("Clear selection", icon=viser.Icon.ERASER)
+            self._smooth = gui.add_checkbox(
+                "Smooth playback",
+                False,
+                visible=self.playback is not None,
+                hint="Bake the motion to key times, so that a new time costs no deformation; takes some seconds once",
+            )
             self._status = gui.add_markdown("")
         self._start.on_click(lambda _: self._attempt(self._listen))
         self._stop.on_click(lambda _: self._attempt(self.unregister_pointer_cb))
         self._similarity.on_update(lambda _: self._attempt(self._set_similarity))
+        self._smooth.on_update(lambda _: self._attempt(self._set_smooth))
         self._clear.on_click(lambda _: self._attempt(self.controller.clear))
         self.controller.subscribe(self._show)
         self.viser_server.on_client_connect(lambda client: self._attempt(lambda: self._place(client)))
@@ -118,6 +128,20 @@ class SegmentationPanel(ViewerControl):
         finally:
             if self._similarity.value != controller.state.similarity:
                 self._similarity.value = controller.state.similarity
+
+    def _set_smooth(self) -> None:
+        """Bake the scene, or show it as it is again; untick the box where there is nothing to bake."""
+        assert self.playback is not None
+        if not self._smooth.value:
+            self.playback.drop()
+            self._say("")
+            return
+        self._say("baking the motion ...")
+        try:
+            self._say(self.playback.bake())
+        except UserError:
+            self._smooth.value = False
+            raise
 
     def _switch_output(self, name: str) -> None:
         """Show the output `name` in all pages, where the model has rendered it."""

@@ -1,0 +1,59 @@
+"""The Gaussians that a viewer shows: kept for the latest times, and if wanted baked for smooth playback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trase_ns.errors import UserError
+from trase_ns.scene.baked import Baked, bake
+from trase_ns.scene.moments import Moments, state_of
+
+if TYPE_CHECKING:
+    from trase_ns.scene.gaussians import DynamicGaussians, Gaussians
+
+# A baked point is off by at most this share of the scene's half size: about a third of a pixel in a picture of it.
+TOLERANCE = 1e-3
+# The baked changes take at most this much memory.
+_MEMORY = 1 << 30
+_BYTES_PER_KEY = 20
+
+
+class Playback:
+    """Evaluates a scene that may be in training for whoever looks at it.
+
+    Args:
+        scene: returns the scene as it is now.
+    """
+
+    def __init__(self, scene: Callable[[], DynamicGaussians]):
+        self._scene = scene
+        self._moments = Moments()
+        self._baked: tuple[list[tuple], Baked] | None = None
+
+    def at(self, time: float) -> Gaussians:
+        """Return the Gaussians at `time`, without gradients; from the baked scene as long as that is up to date."""
+        scene = self._scene()
+        if self._baked is not None and self._baked[0] == state_of(scene):
+            scene = self._baked[1].scene
+        return self._moments.at(scene, time)
+
+    def bake(self) -> str:
+        """Bake the scene as it is now; returns what to tell people.
+
+        Raises:
+            UserError: the scene is at rest.
+        """
+        scene = self._scene()
+        if scene.field is None or not len(scene):
+            raise UserError("nothing moves yet: there is nothing to bake")
+        size = float((scene.means.detach() - scene.means.detach().median(0).values).norm(dim=1).median())
+        keys = max(2, min(256, _MEMORY // (_BYTES_PER_KEY * len(scene))))
+        baked = bake(scene, TOLERANCE * size, keys)
+        self._baked = state_of(scene), baked
+        off = f"off by at most {100 * baked.error / max(size, 1e-9):.2g} % of the scene's half size"
+        return f"baked to {baked.keys} key times, {off}"
+
+    def drop(self) -> None:
+        """Show the scene itself again."""
+        self._baked = None
