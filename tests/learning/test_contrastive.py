@@ -112,6 +112,24 @@ def test_losses_and_gradients_are_the_papers(monkeypatch, mining, shared_only_la
         torch.testing.assert_close(features.grad, expected_features.grad)
 
 
+@pytest.mark.parametrize("shared_only_large", ["positive", "ignore", "negative"])
+@pytest.mark.parametrize("mining", ["soft", "hard", "none"])
+def test_both_ways_to_the_coefficients_agree(mining, shared_only_large):
+    features, Y, sizes = a_frame(7, pixels=50, masks=130)  # three words of bits
+    Y &= torch.rand(Y.shape, generator=torch.Generator().manual_seed(1)) < 0.05  # or else all pixels share masks
+    Y[torch.arange(50), torch.arange(50) % 130] = True
+    features = torch.nn.functional.normalize(features, dim=1)
+    rows = slice(20, 34)
+    found = [
+        way(Y, sizes, torch.float64, TAU_P, TAU_N, mining, shared_only_large)(features[rows] @ features.T, rows)
+        for way in (contrastive._coefficients_in_torch, contrastive._coefficients_on_cpu)
+    ]
+    for expected, got in zip(*found):
+        assert expected[0].any()
+        for a, b in zip(expected, got):
+            torch.testing.assert_close(b, a.double())
+
+
 def test_soft_mining_leaves_out_pixels_that_are_settled():
     # Pixels 0 and 1 agree and are far from the others: no positive pair of theirs is below tau_p.
     features = torch.tensor([[1, 0], [1, 0], [0, 1], [-1, 0]], dtype=torch.float64)

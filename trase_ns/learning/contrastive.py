@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -102,9 +103,14 @@ def correspondence(
         return share, ~share
     if mask_sizes is None:
         raise ValueError("mask_sizes are needed to tell fine masks from large ones")
-    finest = torch.where(mask_vectors, mask_sizes.to(vectors), torch.inf).argmin(dim=1)
+    finest = _finest(mask_vectors, mask_sizes)
     near = mask_vectors.T[finest[rows]] | mask_vectors[rows][:, finest]
     return near, (~share if shared_only_large == "ignore" else ~near)
+
+
+def _finest(mask_vectors: Tensor, mask_sizes: Tensor) -> Tensor:
+    """Return [P] int64, the smallest mask that covers each pixel."""
+    return torch.where(mask_vectors, mask_sizes.float(), torch.inf).argmin(dim=1)
 
 
 def relative_smallness(mask_vectors: Tensor, mask_sizes: Tensor) -> Tensor:
@@ -194,35 +200,19 @@ class _PairLosses(torch.autograd.Function):
         mined = features.new_zeros(2)
         gradients = features.new_zeros(2, *features.shape)
         if count > 1:
-            smallness = relative_smallness(mask_vectors, mask_sizes).to(features)
-            offset, slope = weight_terms(smallness)
+            coefficients = (_coefficients_in_torch if features.is_cuda else _coefficients_on_cpu)(
+                mask_vectors, mask_sizes, features.dtype, tau_p, tau_n, mining, shared_only_large
+            )
             height = max(1, _BLOCK["cuda" if features.is_cuda else "cpu"] // count)
             for start in range(0, count, height):
                 rows = slice(start, min(start + height, count))
-                similarity = features[rows] @ features.T
-                relations = correspondence(mask_vectors, mask_sizes, shared_only_large, rows)
-                astray = relations[0] & (similarity < tau_p), relations[1] & (similarity > tau_n)
-                # From here on only pairs i < j: columns from `start` on, above the diagonal.
                 upper = slice(start, count)
-                later = similarity[:, upper]
-                weights = (offset + slope * smallness[rows, None] * smallness[upper]).triu_(1)
-                pairs_of_row = torch.arange(count - 1 - start, count - 1 - rows.stop, -1).to(features)
-                for side in range(2):
-                    chosen = (astray if mining == "hard" else relations)[side][:, upper]
-                    coefficients = weights * chosen
-                    if mining == "soft":
-                        astray_rows = astray[side].any(dim=1)
-                        coefficients *= astray_rows[:, None]
-                        mined[side] += pairs_of_row[astray_rows].sum()
-                    elif mining == "hard":
-                        mined[side] += chosen.triu(1).sum()
-                    else:
-                        mined[side] += pairs_of_row.sum()
-                    if side == 1:
-                        coefficients *= later > 0  # ReLU
-                    sums[side] += (coefficients * later).sum()
-                    gradients[side, rows] += coefficients @ features[upper]
-                    gradients[side, upper] += coefficients.T @ features[rows]
+                block = coefficients(features[rows] @ features.T, rows)
+                for side, (weights, total, pairs) in enumerate(block):
+                    sums[side] += total
+                    mined[side] += pairs
+                    gradients[side, rows] += weights @ features[upper]
+                    gradients[side, upper] += weights.T @ features[rows]
         pairs = mined if normalisation == "mined" else torch.full_like(mined, count * (count - 1) / 2)
         scale = features.new_tensor([-1.0, 1.0]) / pairs.clamp_min(1)
         ctx.save_for_backward(gradients * scale[:, None, None])
@@ -233,3 +223,82 @@ class _PairLosses(torch.autograd.Function):
     def backward(ctx, *incoming):
         (gradients,) = ctx.saved_tensors
         return incoming[0] * gradients[0] + incoming[1] * gradients[1], *[None] * 7
+
+
+# What `_coefficients_...` return: a function of cosines [R, P] of the pixels `rows` with all. For the positive and the
+# negative loss it gives W [R, P - rows.start] of the pairs i < j that count, 0 elsewhere, for j from rows.start on; the
+# sum of W C_F; and the number of mined pairs.
+_Coefficients = Callable[[Tensor, slice], list[tuple[Tensor, Tensor, Tensor]]]
+
+
+def _coefficients_in_torch(
+    mask_vectors: Tensor,
+    mask_sizes: Tensor,
+    dtype: torch.dtype,
+    tau_p: float,
+    tau_n: float,
+    mining: Mining,
+    shared_only_large: SharedOnlyLarge,
+) -> _Coefficients:
+    smallness = relative_smallness(mask_vectors, mask_sizes).to(dtype)
+    offset, slope = weight_terms(smallness)
+    count = len(mask_vectors)
+
+    def block(similarity: Tensor, rows: slice) -> list[tuple[Tensor, Tensor, Tensor]]:
+        relations = correspondence(mask_vectors, mask_sizes, shared_only_large, rows)
+        astray = relations[0] & (similarity < tau_p), relations[1] & (similarity > tau_n)
+        # From here on only pairs i < j: columns from the first row on, above the diagonal.
+        upper = slice(rows.start, count)
+        later = similarity[:, upper]
+        weights = (offset + slope * smallness[rows, None] * smallness[upper]).triu_(1)
+        pairs_of_row = torch.arange(count - 1 - rows.start, count - 1 - rows.stop, -1).to(similarity)
+        found = []
+        for side in range(2):
+            chosen = (astray if mining == "hard" else relations)[side][:, upper]
+            coefficients = weights * chosen
+            if mining == "soft":
+                astray_rows = astray[side].any(dim=1)
+                coefficients *= astray_rows[:, None]
+                mined = pairs_of_row[astray_rows].sum()
+            else:
+                mined = chosen.triu(1).sum() if mining == "hard" else pairs_of_row.sum()
+            if side == 1:
+                coefficients *= later > 0  # ReLU
+            found.append((coefficients, (coefficients * later).sum(), mined))
+        return found
+
+    return block
+
+
+def _coefficients_on_cpu(
+    mask_vectors: Tensor,
+    mask_sizes: Tensor,
+    dtype: torch.dtype,
+    tau_p: float,
+    tau_n: float,
+    mining: Mining,
+    shared_only_large: SharedOnlyLarge,
+) -> _Coefficients:
+    from trase_ns.learning import contrastive_cpu
+    from trase_ns.render.cpu.runtime import kernels
+
+    smallness = relative_smallness(mask_vectors, mask_sizes).to(dtype)
+    scalar = smallness.numpy().dtype.type
+    offset, slope, low, high = map(scalar, (*weight_terms(smallness), tau_p, tau_n))
+    bits = contrastive_cpu.mask_bits(mask_vectors.numpy())
+    finest = _finest(mask_vectors, mask_sizes).numpy()
+    how = contrastive_cpu.MINING.index(mining)
+    which = contrastive_cpu.SHARED_ONLY_LARGE.index(shared_only_large)
+
+    def block(similarity: Tensor, rows: slice) -> list[tuple[Tensor, Tensor, Tensor]]:
+        height, count = similarity.shape
+        weights = similarity.new_empty(2, height, count - rows.start)
+        sums, mined = torch.empty(2, 2, height, dtype=torch.float64)
+        with kernels():
+            contrastive_cpu.coefficients(
+                similarity.numpy(), rows.start, bits, finest, smallness.numpy(), offset, slope, low, high, how, which,
+                weights.numpy(), sums.numpy(), mined.numpy(),
+            )  # fmt: skip
+        return list(zip(weights, sums.sum(dim=1), mined.sum(dim=1)))
+
+    return block
