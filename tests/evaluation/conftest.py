@@ -29,10 +29,10 @@ class Slide(nn.Module):
         super().__init__()
         self.moving = moving
 
-    def forward(self, means, time):
+    def move(self, means, quats, log_scales, motion, time):
         shift = torch.zeros_like(means)
         shift[:, 0] = 2.0 * time * self.moving
-        return shift, torch.zeros(len(means), 4), torch.zeros_like(means)
+        return means + shift, quats, log_scales
 
 
 @dataclass

@@ -34,12 +34,12 @@ from trase_ns.plugin.training_views import TrainingViews
 from trase_ns.render import render_view
 from trase_ns.scene.deformation import DeformationField
 from trase_ns.scene.gaussians import DynamicGaussians
-from trase_ns.scene.moments import Moments
 from trase_ns.scene.motion_basis import MotionBasis
 from trase_ns.scene.spherical_harmonics import sh0_to_rgb
 from trase_ns.segmentation.objects import Segmentation
 from trase_ns.viewer.controller import SegmentationController
 from trase_ns.viewer.panel import SegmentationPanel
+from trase_ns.viewer.playback import Playback
 
 if TYPE_CHECKING:
     from trase_ns.plugin.datamanager import TraseDataManager
@@ -179,12 +179,12 @@ class TraseModel(SplatfactoModel):
         self.crop_box = None
         self.step = 0
         self._feature_stage: FeatureStage | None = None
-        self.moments = Moments()
+        self.playback = Playback(lambda: self.scene)
         self.views: TrainingViews | None = None
         self.tracker: Tracker | None = None
         self.controller = SegmentationController(lambda: self.scene, lambda: self.segmentation)
         # Nerfstudio finds the panel as a public attribute.
-        self.panel = SegmentationPanel(self.controller)
+        self.panel = SegmentationPanel(self.controller, self.playback)
 
     @property
     def scene(self) -> DynamicGaussians:
@@ -276,7 +276,7 @@ class TraseModel(SplatfactoModel):
         view = scene_camera(camera, self.device)
         if not self.training:
             return view_outputs(
-                self.moments.at(self.scene, view.time),
+                self.playback.at(view.time),
                 view,
                 self.background_color.to(self.device),
                 self.controller,

@@ -33,8 +33,7 @@ class Moments:
 
     def at(self, scene: DynamicGaussians, time: float) -> Gaussians:
         """Return `scene.at(time)` without gradients, evaluated only where it is not kept."""
-        tensors = _tensors(scene)
-        state = [(tensor.data_ptr(), tensor.shape, tensor._version) for tensor in tensors]
+        tensors, state = _tensors(scene), state_of(scene)
         with self._lock:
             if state != self._state:
                 self._kept.clear()
@@ -46,6 +45,14 @@ class Moments:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(time)
             return self._kept[time]
+
+
+def state_of(scene: DynamicGaussians) -> list[tuple]:
+    """Return what changes with every change of where the Gaussians are or how they look.
+
+    Two scenes with equal states are the same as long as the tensors of one of them are held.
+    """
+    return [(tensor.data_ptr(), tensor.shape, tensor._version) for tensor in _tensors(scene)]
 
 
 def _tensors(scene: DynamicGaussians) -> list[Tensor]:
