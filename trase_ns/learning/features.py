@@ -80,7 +80,7 @@ class FeatureStage:
         self._free = int(1e9 * (budget if budget is not None else 2.0 if self._keeps == "weights" else 0.25))
         self._room = self._free > 0
         self._views: dict[Hashable, Contributions] = {}
-        self._moments: dict[float, Gaussians] = {}
+        self._moments = _Moments(self._free)
 
     def loss(
         self,
@@ -141,15 +141,12 @@ class FeatureStage:
 
     def _at(self, time: float) -> Gaussians:
         """The Gaussians at a time, kept or computed."""
-        if time in self._moments:
-            return self._moments[time]
+        kept = self._moments.at(time) if self._keeps == "gaussians" else None
+        if kept is not None:
+            return kept
         gaussians = self.scene.at(time)
         if self._keeps == "gaussians":
-            for other in self._moments.values():  # what does not change is shared
-                gaussians = replace(gaussians, opacities=other.opacities, sh=other.sh)
-                break
-            if self._room and self._fits(sum(t.nbytes for t in (gaussians.means, gaussians.quats, gaussians.scales))):
-                self._moments[time] = gaussians
+            self._moments.keep(time, gaussians)
         return gaussians
 
     def _fits(self, nbytes: int) -> bool:
@@ -158,3 +155,41 @@ class FeatureStage:
         if self._room:
             self._free -= nbytes
         return self._room
+
+
+class _Moments:
+    """Geometry of the Gaussians at several times, in one piece of memory that fills up and is never moved.
+
+    Single tensors of this size, made between the much larger ones of the steps, would break up the process's memory
+    and make it grow by several times their own size.
+
+    Args:
+        budget: bytes.
+    """
+
+    def __init__(self, budget: int):
+        self._budget = budget
+        self._places: dict[float, int] = {}
+        self._buffer: Tensor | None = None  # [times, 10 N]: means, then quaternions, then scales
+        self._first: Gaussians | None = None  # opacities and colours do not change
+
+    def at(self, time: float) -> Gaussians | None:
+        """Return the Gaussians at a time, None if they are not kept."""
+        if time not in self._places:
+            return None
+        assert self._buffer is not None and self._first is not None  # noqa: PT018
+        count = len(self._first)
+        means, quats, scales = self._buffer[self._places[time]].split([3 * count, 4 * count, 3 * count])
+        return replace(self._first, means=means.view(-1, 3), quats=quats.view(-1, 4), scales=scales.view(-1, 3))
+
+    def keep(self, time: float, gaussians: Gaussians) -> None:
+        """Keep the Gaussians at a time if there is room."""
+        geometry = gaussians.means, gaussians.quats, gaussians.scales
+        if self._buffer is None:
+            width = sum(t.numel() for t in geometry)
+            room = self._budget // max(width * gaussians.means.element_size(), 1)
+            self._buffer = gaussians.means.new_empty(room, width)  # takes memory only where it is written
+            self._first = gaussians
+        if len(self._places) < len(self._buffer):
+            torch.cat([t.flatten() for t in geometry], out=self._buffer[len(self._places)])
+            self._places[time] = len(self._places)
