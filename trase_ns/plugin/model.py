@@ -18,18 +18,18 @@ from nerfstudio.viewer.render_state_machine import RenderStateMachine
 from torch import Tensor, nn
 
 from trase_ns.learning.features import FeatureStage, FeatureStageConfig
+from trase_ns.learning.motion_evidence import motion_evidence
 from trase_ns.learning.smoothing import Neighbours
 from trase_ns.learning.ssim import ssim
+from trase_ns.learning.tracking import Tracker
 from trase_ns.masks import MaskSet
 from trase_ns.plugin.densification import BoundedStrategy
 from trase_ns.plugin.initialise import initial_parameters
 from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.metrics import ImageMetrics
-from trase_ns.plugin.motion_evidence import motion_evidence
 from trase_ns.plugin.outputs import scene_camera, view_outputs
 from trase_ns.plugin.preset import preset
 from trase_ns.plugin.stages import FEATURES, Stage, stage_at, stages
-from trase_ns.plugin.tracking import Tracker
 from trase_ns.plugin.training_views import TrainingViews
 from trase_ns.render import render_view
 from trase_ns.scene.deformation import DeformationField

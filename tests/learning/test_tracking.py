@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trase_ns.plugin.motion_evidence import motion_evidence
-from trase_ns.plugin.tracking import Tracker
+from trase_ns.learning.motion_evidence import motion_evidence
+from trase_ns.learning.tracking import Tracker
 from trase_ns.render import render_view
 from trase_ns.scene import quaternions
 from trase_ns.scene.camera import Camera
