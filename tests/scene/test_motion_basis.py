@@ -62,6 +62,17 @@ def test_even_motion_is_even_between_keys():
     assert scene.at(1.7).means.equal(scene.at(1.0).means)
 
 
+def test_jerks_cost_their_square_and_bounces_less():
+    def cost(jump):
+        field, _ = one_motion()
+        with torch.no_grad():
+            field.shifts[2, 1, 0] = jump
+        return field.acceleration().item()
+
+    assert cost(2e-3) == pytest.approx(4 * cost(1e-3), rel=0.02)
+    assert cost(1.0) == pytest.approx(2 * cost(0.5), rel=0.1)
+
+
 def test_gradients_reach_logits_and_the_keys_around_a_time():
     field = MotionBasis(motions=3, keys=9)
     torch.nn.init.normal_(field.shifts, std=0.1)

@@ -22,6 +22,8 @@ _LEAST = 0.003
 # Gaussians move from this evidence on; they are of one body if they lie within this many of the usual distances, and a
 # body has at least so many.
 _MOVING, _TOUCH, _FEWEST = 0.15, 5.0, 4
+# Changes of speed over this are bounces; world units of a scene of size one.
+_BOUNCE = 0.05
 # How sharply what a motion moves ends half-way to the next.
 _SHARP = 4.0
 
@@ -206,9 +208,13 @@ class MotionBasis(Field):
         self.turns[key, motions] = quaternions.multiply(turn[None], quaternions.normalise(self.turns[key, motions]))
 
     def acceleration(self) -> Tensor:
-        """Return the sum over motions of the squared change of speed between keys, a penalty for jerky motion."""
+        """Return how much speed changes between keys, summed over motions: a penalty for jerky motion.
+
+        The square of small changes, but no more than proportional to large ones: what bounces may.
+        """
         bends = [values[2:] - 2 * values[1:-1] + values[:-2] for values in (self.shifts, self.turns)]
-        return torch.stack([bend.square().sum() for bend in bends]).sum()
+        squares = torch.cat([bend.square().sum(-1).flatten() for bend in bends])
+        return 2 * _BOUNCE * ((squares + _BOUNCE**2).sqrt() - _BOUNCE).sum()
 
 
 def connected(means: Tensor, among: Tensor, touch: float = _TOUCH) -> Tensor:
