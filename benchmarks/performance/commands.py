@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from benchmarks.performance.scenes import camera, gaussians, grid_masks, moving
+from benchmarks.performance.scenes import camera, fast_field, gaussians, grid_masks, moving, paper_field
 from benchmarks.performance.timing import Call
 from trase_ns.learning.uplift import uplift_masks
-from trase_ns.scene.deformation import DeformationField
 from trase_ns.scene.ply import read_ply, write_ply
 from trase_ns.segmentation.clicks import Prompt, select
 from trase_ns.segmentation.clustering import cluster_gaussians
@@ -28,14 +27,15 @@ from trase_ns.segmentation.objects import Segmentation
 def clicks(quick: bool, device: str) -> Iterator[tuple[str, Call]]:
     """Yield a click on a large scene, at a time whose Gaussians are kept and at a new one."""
     count, width, height = (20_000, 128, 96) if quick else (200_000, 512, 384)
-    scene = moving(count, DeformationField(depth=4, width=128, skip_at=2).to(device), device)
+    scene, slow = moving(count, fast_field(), device), moving(count, paper_field(), device)
     prompt = Prompt(camera(width, height), width / 2, height / 2)
     labels = (scene.means * 3).floor().long() @ torch.tensor([1, 7, 49], device=device)
     segmentation = Segmentation.from_members([labels == i for i in labels.unique()], count).to(device)
     kept = scene.at(prompt.camera.time)
     size = f"{count:,} Gaussians, {width} x {height}"
     yield f"click, the time unchanged ({size})", lambda: select(scene, segmentation, [prompt], at=lambda _: kept)
-    yield f"click, at a new time, MLP of 4 x 128 ({size})", lambda: select(scene, segmentation, [prompt])
+    yield f"click, at a new time, shared motions ({size})", lambda: select(scene, segmentation, [prompt])
+    yield f"click, at a new time, the paper's MLP ({size})", lambda: select(slow, segmentation, [prompt])
 
 
 def files(quick: bool, folder: Path) -> Iterator[tuple[str, Call]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 
 from trase_ns.masks import MaskSet
 from trase_ns.scene.camera import Camera
+from trase_ns.scene.deformation import DeformationField
+from trase_ns.scene.field import Field
 from trase_ns.scene.gaussians import DynamicGaussians, Gaussians
+from trase_ns.scene.motion_basis import MotionBasis
 
 SEED = 0
 # Median scale of N Gaussians in a box of 3 x 2 x 2: SCALE times the edge of the cube that each has for itself.
@@ -35,10 +37,11 @@ def gaussians(count: int, device: str = "cpu", sh_degree: int = 0) -> Gaussians:
     ).to(device)
 
 
-def moving(count: int, field: nn.Module | None, device: str = "cpu", features: int = 32) -> DynamicGaussians:
-    """Return the same Gaussians with a deformation field and features."""
+def moving(count: int, field: Field | None, device: str = "cpu") -> DynamicGaussians:
+    """Return the same Gaussians with a deformation field and 32 features."""
     still = gaussians(count, device)
     generator = torch.Generator().manual_seed(SEED)
+    motion = torch.randn(count, field.motions, generator=generator) if isinstance(field, MotionBasis) else None
     return DynamicGaussians(
         means=still.means,
         quats=still.quats,
@@ -46,9 +49,20 @@ def moving(count: int, field: nn.Module | None, device: str = "cpu", features: i
         logit_opacities=still.opacities.logit(),
         sh0=still.sh[:, 0],
         sh_rest=still.sh[:, 1:],
-        features=torch.randn(count, features, generator=generator).to(device),
-        field=field,  # type: ignore[arg-type]
+        features=torch.randn(count, 32, generator=generator).to(device),
+        field=None if field is None else field.to(device),
+        motion=None if motion is None else motion.to(device),
     )
+
+
+def paper_field() -> Field:
+    """Return a deformation field of the paper's size."""
+    return DeformationField(depth=8, width=256)
+
+
+def fast_field() -> Field:
+    """Return the deformation field that is the default on a CPU."""
+    return MotionBasis(motions=64, keys=32)
 
 
 def camera(width: int, height: int, time: float = 0.5, angle: float = 0.0) -> Camera:
