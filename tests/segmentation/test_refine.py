@@ -66,6 +66,15 @@ def test_parts_are_joined_where_no_mask_shows_the_whole(tabletop):
     assert lifted.support[0] > 0.9
 
 
+def test_what_several_parts_cover_counts_once(tabletop):
+    book = tabletop.objects["book"]
+    for _ in range(10):
+        tabletop.world.add_frame(tabletop.visible(), [tabletop.share(book[:70]), tabletop.share(book[30:])])
+    lifted = refine(tabletop.weights(), [book])
+    assert lifted.members[0].tolist() == book.tolist()
+    assert lifted.support[0] == pytest.approx(1.0, abs=1e-4)
+
+
 def test_an_object_that_no_mask_shows_is_empty(tabletop):
     for _ in range(10):
         tabletop.add("arm")

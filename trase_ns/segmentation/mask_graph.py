@@ -48,12 +48,13 @@ def objects_from_masks(
     overlaps = mask_overlaps(linked)
     groups = {tuple(group) for cut in cuts for group in _groups(link_masks(overlaps, cut))}
 
+    visibility = linked.visibility.tocsc()
     members: list[np.ndarray] = []
     for group in sorted(groups):
         index = np.array(group)
         frames = frame_of_mask[index]
         if len(np.unique(frames)) >= min_frames:
-            members.append(lift(inside[index], frames, np.ones(len(index)), linked.visibility))
+            members.append(lift(inside[index], frames, np.ones(len(index)), visibility))
     importance = np.asarray(weights.visibility.sum(axis=0)).ravel()
     lifted = Lifted(members, np.ones(len(members), np.float32))
     for _ in range(max(rounds, 1)):

@@ -48,12 +48,12 @@ def lift(inside: Any, frames: np.ndarray, confidence: np.ndarray, visibility: An
         inside: scipy CSR [K, N], weight of each Gaussian inside each mask.
         frames: [K] int64, frame of each mask.
         confidence: [K], how much each mask counts.
-        visibility: scipy CSR [F, N], weight of each Gaussian in each frame.
+        visibility: scipy CSC [F, N], weight of each Gaussian in each frame.
     """
-    covered = inside.T @ confidence
-    total = visibility.T @ np.bincount(frames, confidence, visibility.shape[0])
-    touched = np.flatnonzero(covered > 0)
-    covered, total = covered[touched], np.maximum(total[touched], covered[touched])
+    touched, place = np.unique(inside.indices, return_inverse=True)
+    covered = np.bincount(place, inside.data * np.repeat(confidence, np.diff(inside.indptr)), len(touched))
+    total = visibility[:, touched].T @ np.bincount(frames, confidence, visibility.shape[0])
+    total = np.maximum(total, covered)
     order = np.argsort(-covered / total, kind="stable")
     common = np.cumsum(covered[order])
     union = covered.sum() + np.cumsum((total - covered)[order])
@@ -82,6 +82,7 @@ def refine(
     mass = np.asarray(inside.sum(axis=1)).ravel()
     chosen = _members_matrix(members, inside.shape[1])
     visible = (visibility @ chosen.T).toarray()
+    visibility = visibility.tocsc()
     common: Any = sparse.csc_matrix(inside @ chosen.T)
 
     lifted, support = [], np.zeros(len(members), np.float32)
@@ -89,7 +90,7 @@ def refine(
         entries = slice(common.indptr[i], common.indptr[i + 1])
         masks, overlap = common.indices[entries], common.data[entries]
         best, quality = _best_masks(
-            inside, masks, overlap, mass, weights.frame_of_mask, visible[:, i], chosen[[i]], min_iou
+            inside, masks, overlap, mass, weights.frame_of_mask, visible[:, i], members[i], min_iou
         )
         seen = visible[:, i] >= SEEN * max(visible[:, i].max(initial=0), 1e-12)
         support[i] = quality[seen].mean() if seen.any() else 0
@@ -127,13 +128,15 @@ def _best_masks(
     mass: np.ndarray,
     frame_of_mask: np.ndarray,
     visible: np.ndarray,
-    object_row: Any,
+    members: np.ndarray,
     min_iou: float,
 ) -> tuple[dict[int, Any], np.ndarray]:
     """Return for each frame the weights [1, N] of the mask or union that shows the object best, and the IoU [F]."""
     frames = frame_of_mask[masks]
     iou = overlap / np.maximum(mass[masks] + visible[frames] - overlap, 1e-12)
     part = overlap >= INSIDE * mass[masks]
+    own = np.zeros(inside.shape[1], np.bool_)
+    own[members] = True
     quality = np.zeros(len(visible), np.float32)
     best: dict[int, Any] = {}
     order = np.argsort(frames, kind="stable")
@@ -147,12 +150,20 @@ def _best_masks(
         # The masks may overlap each other: together they cover no more than their sum, which bounds the union's IoU.
         bound = min(overlap[parts].sum(), visible[frame]) / max(visible[frame], 1e-12)
         if len(parts) > 1 and bound > max(quality[frame], min_iou):
-            union = sparse.csr_matrix(inside[masks[parts]].max(axis=0))
-            covered = float(union.multiply(object_row).sum())
+            union = _union(inside[masks[parts]])
+            covered = float(union.data[own[union.indices]].sum())
             value = covered / max(float(union.sum()) + visible[frame] - covered, 1e-12)
             if value > quality[frame]:
                 best[frame], quality[frame] = union, value
     return best, quality
+
+
+def _union(masks: Any) -> Any:
+    """Return scipy CSR [1, N], the largest weight in each column of CSR [K, N]."""
+    columns, place = np.unique(masks.indices, return_inverse=True)
+    weights = np.zeros(len(columns), masks.dtype)
+    np.maximum.at(weights, place, masks.data)
+    return sparse.csr_matrix((weights, columns, [0, len(columns)]), shape=(1, masks.shape[1]))
 
 
 def _members_matrix(members: list[np.ndarray], gaussians: int) -> Any:
