@@ -20,6 +20,7 @@ _ROTATION = [f"rot_{i}" for i in range(4)]
 # Opacity 1 and scale 0 have no finite logit and logarithm.
 _OPACITY_MARGIN = 1e-6
 _SMALLEST_SCALE = 1e-20
+_BLOCK = 4096  # Gaussians
 
 
 def write_ply(path: Path, gaussians: Gaussians) -> None:
@@ -88,8 +89,11 @@ def read_ply(path: Path) -> Gaussians:
         raise UserError(f"{path} has {rest} f_rest columns, which is no degree of spherical harmonics. Write it again.")
 
     def columns(names: list[str]) -> torch.Tensor:
-        stacked = [np.asarray(vertices[name], dtype=np.float32) for name in names]
-        return torch.from_numpy(np.stack(stacked, axis=1)) if names else torch.zeros(len(vertices), 0)
+        table = np.empty((len(vertices), len(names)), np.float32)
+        for start in range(0, len(vertices), _BLOCK):  # all columns of a block while it is in the cache
+            for i, name in enumerate(names):
+                table[start : start + _BLOCK, i] = vertices[name][start : start + _BLOCK]
+        return torch.from_numpy(table)
 
     sh_rest = columns([f"f_rest_{i}" for i in range(rest)]).reshape(len(vertices), 3, rest // 3).transpose(1, 2)
     return Gaussians(
