@@ -47,7 +47,7 @@ def test_the_samples_are_seeded_and_reported_and_all_gaussians_are_labelled(monk
 @pytest.mark.parametrize("method", ["hdbscan", "dbscan"])
 @pytest.mark.parametrize("outliers", [0, 12_000])
 def test_an_object_of_a_thousandth_of_the_gaussians_is_found(method, outliers):
-    """Of 120,000: ten are in a sample of 10,000, which is no cluster for sure; whatever the seed it is found."""
+    """Of 120,000: about eight are in the sample, too few for a cluster; whatever the seed it is found."""
     features, truth = blobs(sizes=(40_000, 30_000, 20_000, 15_000, 14_880, 120), spread=0.05, outliers=outliers)
     for seed in range(2):
         clusters = cluster_gaussians(features, method, epsilon=0.3 if method == "dbscan" else None, seed=seed)

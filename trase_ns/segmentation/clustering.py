@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from trase_ns.learning.uplift import MaskWeights
 
 # scikit-learn's HDBSCAN and DBSCAN take minutes and gigabytes beyond some ten thousand points of 32 numbers.
-SAMPLE = 10_000
+SAMPLE = 8_000
 # Those that fit no cluster of the sample are sampled and clustered once more, for objects too small to show in it:
 # at most so many points, so that clusters have at least this share of all points.
-SECOND_SAMPLE = 5_000
+SECOND_SAMPLE = 4_000
 SMALLEST = 1e-4
 # A point fits a cluster if it is at most this many times as far from the centre as nine in ten sampled members are.
 SLACK = 1.25
