@@ -54,7 +54,7 @@ class FeatureStageConfig:
     memory, from which the weights of the drawn pixels follow in some milliseconds. auto: weights on a GPU, Gaussians
     on a CPU."""
     cache_gb: float | None = None
-    """Memory for what is kept; the rest is computed anew in each step. None: 2 for weights, 0.25 for Gaussians."""
+    """Memory for what is kept; the rest is computed anew in each step. None: 2 for weights, 0.1 for Gaussians."""
 
 
 class FeatureStage:
@@ -77,7 +77,7 @@ class FeatureStage:
         automatic = "weights" if scene.device.type == "cuda" else "gaussians"
         self._keeps = automatic if self.config.keep == "auto" else self.config.keep
         budget = self.config.cache_gb
-        self._free = int(1e9 * (budget if budget is not None else 2.0 if self._keeps == "weights" else 0.25))
+        self._free = int(1e9 * (budget if budget is not None else 2.0 if self._keeps == "weights" else 0.1))
         self._room = self._free > 0
         self._views: dict[Hashable, Contributions] = {}
         self._moments = _Moments(self._free)

@@ -59,22 +59,24 @@ def uplift_masks(scene: DynamicGaussians, views: Iterable[tuple[Camera, MaskSet]
     """
     from scipy import sparse
 
-    kept: list[tuple[int, Any, Any]] = []  # number of the frame, inside, visibility
+    inside, visibility = _Rows(len(scene), budget), _Rows(len(scene), budget)
     step = 1
     for number, (camera, masks) in enumerate(_tracked(views, "lifting masks")):
         if number % step:
             continue
         blending = _view_weights(scene, camera).to_scipy()
-        inside = _pixels(masks.resized(camera.height, camera.width)) @ blending
-        kept.append((number, _compact(inside), _compact(sparse.csr_matrix(blending.sum(axis=0)[None]))))
-        while sum(_nbytes(part) for entry in kept for part in entry[1:]) > budget and len(kept) > 1:
+        frame = _pixels(masks.resized(camera.height, camera.width)) @ blending
+        seen = sparse.csr_matrix(blending.sum(axis=0)[None])
+        while number and number % step == 0 and inside.nbytes_with(frame) + visibility.nbytes_with(seen) > budget:
             step *= 2
-            kept = [entry for entry in kept if entry[0] % step == 0]
-    if not kept:
+            inside.thin()
+            visibility.thin()
+        if number % step == 0:
+            inside.append(frame)
+            visibility.append(seen)
+    if not len(inside):
         raise ValueError("no view to lift masks from")
-    frame_of_mask = np.repeat(np.arange(len(kept)), [inside.shape[0] for _, inside, _ in kept])
-    inside = sparse.csr_matrix(sparse.vstack([inside for _, inside, _ in kept]))
-    return MaskWeights(inside, sparse.csr_matrix(sparse.vstack([seen for *_, seen in kept])), frame_of_mask)
+    return MaskWeights(inside.matrix(), visibility.matrix(), np.repeat(np.arange(len(inside)), inside.heights()))
 
 
 @torch.no_grad()
@@ -129,13 +131,63 @@ def _pixels(masks: np.ndarray) -> csr_matrix:
     return sparse.csr_matrix(parts, shape=(len(masks), masks.shape[1] * masks.shape[2]))
 
 
-def _compact(matrix: Any) -> csr_matrix:
-    """The same matrix with indices of four bytes."""
-    from scipy import sparse
+class _Rows:
+    """A sparse matrix that grows by the rows of one frame after the other, in memory that is taken but once.
 
-    parts = matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
-    return sparse.csr_matrix(parts, shape=matrix.shape)
+    Matrices of single frames, kept to be put together at the end, would take that memory twice and break up the rest.
 
+    Args:
+        columns: number of columns.
+        budget: most bytes that it is meant to hold; memory is only taken where it is filled.
+    """
 
-def _nbytes(matrix: csr_matrix) -> int:
-    return matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+    def __init__(self, columns: int, budget: int):
+        self._columns = columns
+        self._indices = np.empty(budget // 8, np.int32)
+        self._data = np.empty(budget // 8, np.float32)
+        self._lengths: list[np.ndarray] = []  # of the rows of each frame
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def nbytes_with(self, matrix: Any) -> int:
+        """Return how many bytes are filled when the rows of `matrix` are added."""
+        entries = self._filled() + matrix.nnz
+        return 8 * entries + 4 * (sum(map(len, self._lengths)) + len(self) + matrix.shape[0] + 1)
+
+    def append(self, matrix: Any) -> None:
+        """Add the rows of a frame."""
+        end = self._filled()
+        if end + matrix.nnz > len(self._data):
+            self._indices = np.concatenate([self._indices[:end], np.empty(matrix.nnz, np.int32)])
+            self._data = np.concatenate([self._data[:end], np.empty(matrix.nnz, np.float32)])
+        self._indices[end : end + matrix.nnz] = matrix.indices
+        self._data[end : end + matrix.nnz] = matrix.data
+        self._lengths.append(np.diff(matrix.indptr))
+
+    def thin(self) -> None:
+        """Drop every second frame, from the second on."""
+        end = start = 0
+        for number, lengths in enumerate(self._lengths):
+            size = int(lengths.sum())
+            if number % 2 == 0:
+                for array in (self._indices, self._data):
+                    array[end : end + size] = array[start : start + size].copy()
+                end += size
+            start += size
+        self._lengths = self._lengths[::2]
+
+    def heights(self) -> list[int]:
+        """Return the number of rows of each frame."""
+        return [len(lengths) for lengths in self._lengths]
+
+    def _filled(self) -> int:
+        return sum(int(lengths.sum()) for lengths in self._lengths)
+
+    def matrix(self) -> csr_matrix:
+        """Return the matrix; it shares this one's memory."""
+        from scipy import sparse
+
+        indptr = np.cumsum(np.concatenate([[0], *self._lengths]))
+        parts = self._data[: indptr[-1]], self._indices[: indptr[-1]], indptr
+        return sparse.csr_matrix(parts, shape=(len(indptr) - 1, self._columns))

@@ -41,7 +41,7 @@ class TraseDataManagerConfig(KeepsUp, FullImageDatamanagerConfig):
     """Step from which all times are trained on, at the latest after 0.6 of the geometry steps. 0: all at once."""
     window_start: float = field(default_factory=lambda: preset().window_start)
     """Share of the frames that is trained on at first."""
-    image_cache_mb: int = 128
+    image_cache_mb: int = 64
     """Memory for decoded pictures; what does not fit is read again."""
 
 
