@@ -182,7 +182,9 @@ class TraseModel(SplatfactoModel):
         self.playback = Playback(lambda: self.scene)
         self.views: TrainingViews | None = None
         self.tracker: Tracker | None = None
-        self.controller = SegmentationController(lambda: self.scene, lambda: self.segmentation)
+        self.controller = SegmentationController(
+            lambda: self.scene, lambda: self.segmentation, moments=self.playback.moments
+        )
         # Nerfstudio finds the panel as a public attribute.
         self.panel = SegmentationPanel(self.controller, self.playback)
 

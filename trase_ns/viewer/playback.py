@@ -22,13 +22,16 @@ _BYTES_PER_KEY = 20
 class Playback:
     """Evaluates a scene that may be in training for whoever looks at it.
 
+    Attributes:
+        moments: what is kept, for others who need the same times.
+
     Args:
         scene: returns the scene as it is now.
     """
 
     def __init__(self, scene: Callable[[], DynamicGaussians]):
         self._scene = scene
-        self._moments = Moments()
+        self.moments = Moments()
         self._baked: tuple[list[tuple], Baked] | None = None
 
     def at(self, time: float) -> Gaussians:
@@ -36,7 +39,7 @@ class Playback:
         scene = self._scene()
         if self._baked is not None and self._baked[0] == state_of(scene):
             scene = self._baked[1].scene
-        return self._moments.at(scene, time)
+        return self.moments.at(scene, time)
 
     def bake(self) -> str:
         """Bake the scene as it is now; returns what to tell people.
