@@ -54,7 +54,7 @@ class Tracker:
     def __init__(self, views: Callable[[int, int], Views]):
         self._views = views
         self._fits: dict[int, float] = {}
-        self._seen: Tensor | None = None
+        self._seen: tuple[Tensor, Tensor] | None = None  # means, and how much of each was seen
 
     @torch.no_grad()
     def follow(self, scene: DynamicGaussians, reach: tuple[float, float] | None) -> None:
@@ -107,9 +107,11 @@ class Tracker:
         if len(views) < 2 or len(views_before) < 2 or bool((field.bodies < 0).all()):
             return
         now, then = (scene.at(k / (field.keys - 1)) for k in (key, before))
-        if self._seen is None or len(self._seen) != len(scene):  # the sides that were seen have known colours
+        # Of the sides that were seen the colours are known; densification puts other Gaussians in their places.
+        if self._seen is None or self._seen[0].data_ptr() != scene.means.data_ptr():
             weights = [contributions(then, camera.scaled(0.5)).column_sums() for camera, _ in views_before]
-            self._seen = torch.stack(weights).sum(0)
+            self._seen = scene.means, torch.stack(weights).sum(0)
+        seen = self._seen[1]
         colors = sh0_to_rgb(scene.sh0).clamp(0, 1)
         generator = torch.Generator().manual_seed(key)
         waiting = list(range(int(field.bodies.max()) + 1))
@@ -118,7 +120,7 @@ class Tracker:
             shares, owners = scene.motion.softmax(dim=1).max(dim=1)
             solid = (shares > _SHARE) & (scene.logit_opacities > _LOGIT_OPACITY)
             members = torch.nonzero(solid & (field.bodies[owners] == number))[:, 0]
-            members = members[self._seen[members].argsort(descending=True)[:_SAMPLE]]
+            members = members[seen[members].argsort(descending=True)[:_SAMPLE]]
             if len(members) < _FEWEST:
                 continue
             color, points, was = colors[members], now.means[members], then.means[members]
