@@ -137,7 +137,7 @@ class _Blend(torch.autograd.Function):
         v_absolute = torch.zeros_like(v_means2d)
         with kernels():
             for c, (tiles, colours) in enumerate(ctx.tiles):
-                pair_sums = np.zeros((len(tiles.members), GEOMETRY + colors.shape[-1]), np.float32)
+                pair_sums = np.empty((len(tiles.members), GEOMETRY + colors.shape[-1]), np.float32)
                 blend_backward(
                     tiles.records, tiles.starts, tiles.members, colours.reshape(-1), colours.shape[1],
                     _array(backgrounds[c]), _array(v_images[c]), _array(v_alphas[c, ..., 0]), pair_sums,
