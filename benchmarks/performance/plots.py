@@ -13,6 +13,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "trase"
     from matplotlib import pyplot
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     figure, axes = pyplot.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
     for axis, (name, points) in zip(axes, found["curves"].items()):
@@ -36,7 +37,20 @@ def draw(found: dict[str, Any], path: Path) -> None:
     axes[3].set_ylabel("seconds")
     axes[3].legend()
     for axis in axes:
-        axis.grid(alpha=0.3, which="both")
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            side.set_major_formatter(FuncFormatter(short))
+            side.set_minor_locator(NullLocator())
+        axis.tick_params(axis="x", labelrotation=45)
+        axis.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
+
+
+def short(value: float, _: int) -> str:
+    """Return a number in few characters: 50k for 50,000."""
+    for limit, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:g}{letter}"
+    return f"{value:g}"
