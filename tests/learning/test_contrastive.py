@@ -114,20 +114,18 @@ def test_losses_and_gradients_are_the_papers(monkeypatch, mining, shared_only_la
 
 @pytest.mark.parametrize("shared_only_large", ["positive", "ignore", "negative"])
 @pytest.mark.parametrize("mining", ["soft", "hard", "none"])
-def test_both_ways_to_the_coefficients_agree(mining, shared_only_large):
-    features, Y, sizes = a_frame(7, pixels=50, masks=130)  # three words of bits
+def test_both_ways_to_the_losses_agree(mining, shared_only_large):
+    features, Y, sizes = a_frame(7, pixels=75, masks=130)  # no multiple of 16, and many bytes of mask bits
     Y &= torch.rand(Y.shape, generator=torch.Generator().manual_seed(1)) < 0.05  # or else all pixels share masks
-    Y[torch.arange(50), torch.arange(50) % 130] = True
-    features = torch.nn.functional.normalize(features, dim=1)
-    rows = slice(20, 34)
-    found = [
-        way(Y, sizes, torch.float64, TAU_P, TAU_N, mining, shared_only_large)(features[rows] @ features.T, rows)
-        for way in (contrastive._coefficients_in_torch, contrastive._coefficients_on_cpu)
-    ]
-    for expected, got in zip(*found):
-        assert expected[0].any()
-        for a, b in zip(expected, got):
-            torch.testing.assert_close(b, a.double())
+    Y[torch.arange(75), torch.arange(75) % 130] = True
+    found = []
+    for dtype in (torch.float64, torch.float32):  # plain torch, and the kernels
+        directions = torch.nn.functional.normalize(features.to(dtype), dim=1).requires_grad_()
+        losses = pair_losses(directions, Y, sizes, mining=mining, shared_only_large=shared_only_large)
+        (gradient,) = torch.autograd.grad(losses[0] + 2 * losses[1], directions)
+        found.append(torch.cat([torch.stack(losses)[:, None].expand(-1, gradient.shape[1]), gradient]).double())
+    assert found[0][2:].any(dim=1).sum() > 30
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-6)
 
 
 def test_soft_mining_leaves_out_pixels_that_are_settled():

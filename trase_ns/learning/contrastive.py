@@ -1,10 +1,13 @@
 """TRASE's soft-mined contrastive objective between the pixels of a frame (section 3.2, equations 3 to 9)."""
 
+# numba gives kernels other signatures than the functions they are made from:
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -78,7 +81,7 @@ def correspondence(
     mask_vectors: Tensor,
     mask_sizes: Tensor | None = None,
     shared_only_large: SharedOnlyLarge = "positive",
-    rows: slice = slice(None),
+    rows: slice | Tensor = slice(None),
 ) -> tuple[Tensor, Tensor]:
     """Return which pairs of pixels are positive and which negative.
 
@@ -103,14 +106,9 @@ def correspondence(
         return share, ~share
     if mask_sizes is None:
         raise ValueError("mask_sizes are needed to tell fine masks from large ones")
-    finest = _finest(mask_vectors, mask_sizes)
+    finest = torch.where(mask_vectors, mask_sizes.to(vectors), torch.inf).argmin(dim=1)
     near = mask_vectors.T[finest[rows]] | mask_vectors[rows][:, finest]
     return near, (~share if shared_only_large == "ignore" else ~near)
-
-
-def _finest(mask_vectors: Tensor, mask_sizes: Tensor) -> Tensor:
-    """Return [P] int64, the smallest mask that covers each pixel."""
-    return torch.where(mask_vectors, mask_sizes.float(), torch.inf).argmin(dim=1)
 
 
 def relative_smallness(mask_vectors: Tensor, mask_sizes: Tensor) -> Tensor:
@@ -177,7 +175,10 @@ def pair_losses(
     Returns:
         Two scalars; 0 for fewer than two pixels.
     """
-    return _PairLosses.apply(
+    function = (
+        _PairLossesOnCpu if directions.device.type == "cpu" and directions.dtype == torch.float32 else _PairLosses
+    )
+    return function.apply(  # type: ignore[return-value]
         directions,
         mask_vectors,
         mask_sizes,
@@ -200,21 +201,36 @@ class _PairLosses(torch.autograd.Function):
         mined = features.new_zeros(2)
         gradients = features.new_zeros(2, *features.shape)
         if count > 1:
-            coefficients = (_coefficients_in_torch if features.is_cuda else _coefficients_on_cpu)(
-                mask_vectors, mask_sizes, features.dtype, tau_p, tau_n, mining, shared_only_large
-            )
+            smallness = relative_smallness(mask_vectors, mask_sizes).to(features)
+            offset, slope = weight_terms(smallness)
             height = max(1, _BLOCK["cuda" if features.is_cuda else "cpu"] // count)
             for start in range(0, count, height):
                 rows = slice(start, min(start + height, count))
+                similarity = features[rows] @ features.T
+                relations = correspondence(mask_vectors, mask_sizes, shared_only_large, rows)
+                astray = relations[0] & (similarity < tau_p), relations[1] & (similarity > tau_n)
+                # From here on only pairs i < j: columns from `start` on, above the diagonal.
                 upper = slice(start, count)
-                block = coefficients(features[rows] @ features.T, rows)
-                for side, (weights, total, pairs) in enumerate(block):
-                    sums[side] += total
-                    mined[side] += pairs
-                    gradients[side, rows] += weights @ features[upper]
-                    gradients[side, upper] += weights.T @ features[rows]
-        pairs = mined if normalisation == "mined" else torch.full_like(mined, count * (count - 1) / 2)
-        scale = features.new_tensor([-1.0, 1.0]) / pairs.clamp_min(1)
+                later = similarity[:, upper]
+                weights = (offset + slope * smallness[rows, None] * smallness[upper]).triu_(1)
+                pairs_of_row = torch.arange(count - 1 - start, count - 1 - rows.stop, -1).to(features)
+                for side in range(2):
+                    chosen = (astray if mining == "hard" else relations)[side][:, upper]
+                    coefficients = weights * chosen
+                    if mining == "soft":
+                        astray_rows = astray[side].any(dim=1)
+                        coefficients *= astray_rows[:, None]
+                        mined[side] += pairs_of_row[astray_rows].sum()
+                    elif mining == "hard":
+                        mined[side] += chosen.triu(1).sum()
+                    else:
+                        mined[side] += pairs_of_row.sum()
+                    if side == 1:
+                        coefficients *= later > 0  # ReLU
+                    sums[side] += (coefficients * later).sum()
+                    gradients[side, rows] += coefficients @ features[upper]
+                    gradients[side, upper] += coefficients.T @ features[rows]
+        scale = _scale(mined, count, normalisation)
         ctx.save_for_backward(gradients * scale[:, None, None])
         return (sums * scale).unbind()
 
@@ -225,80 +241,77 @@ class _PairLosses(torch.autograd.Function):
         return incoming[0] * gradients[0] + incoming[1] * gradients[1], *[None] * 7
 
 
-# What `_coefficients_...` return: a function of cosines [R, P] of the pixels `rows` with all. For the positive and the
-# negative loss it gives W [R, P - rows.start] of the pairs i < j that count, 0 elsewhere, for j from rows.start on; the
-# sum of W C_F; and the number of mined pairs.
-_Coefficients = Callable[[Tensor, slice], list[tuple[Tensor, Tensor, Tensor]]]
+class _PairLossesOnCpu(torch.autograd.Function):
+    """The same in float32 with the kernels of `contrastive_cpu`: one sweep for the losses, one for their gradient."""
 
+    @staticmethod
+    def forward(ctx, directions, mask_vectors, mask_sizes, tau_p, tau_n, mining, shared_only_large, normalisation):
+        from trase_ns.learning import contrastive_cpu
+        from trase_ns.render.cpu.runtime import kernels
 
-def _coefficients_in_torch(
-    mask_vectors: Tensor,
-    mask_sizes: Tensor,
-    dtype: torch.dtype,
-    tau_p: float,
-    tau_n: float,
-    mining: Mining,
-    shared_only_large: SharedOnlyLarge,
-) -> _Coefficients:
-    smallness = relative_smallness(mask_vectors, mask_sizes).to(dtype)
-    offset, slope = weight_terms(smallness)
-    count = len(mask_vectors)
-
-    def block(similarity: Tensor, rows: slice) -> list[tuple[Tensor, Tensor, Tensor]]:
-        relations = correspondence(mask_vectors, mask_sizes, shared_only_large, rows)
-        astray = relations[0] & (similarity < tau_p), relations[1] & (similarity > tau_n)
-        # From here on only pairs i < j: columns from the first row on, above the diagonal.
-        upper = slice(rows.start, count)
-        later = similarity[:, upper]
-        weights = (offset + slope * smallness[rows, None] * smallness[upper]).triu_(1)
-        pairs_of_row = torch.arange(count - 1 - rows.start, count - 1 - rows.stop, -1).to(similarity)
-        found = []
-        for side in range(2):
-            chosen = (astray if mining == "hard" else relations)[side][:, upper]
-            coefficients = weights * chosen
-            if mining == "soft":
-                astray_rows = astray[side].any(dim=1)
-                coefficients *= astray_rows[:, None]
-                mined = pairs_of_row[astray_rows].sum()
-            else:
-                mined = chosen.triu(1).sum() if mining == "hard" else pairs_of_row.sum()
-            if side == 1:
-                coefficients *= later > 0  # ReLU
-            found.append((coefficients, (coefficients * later).sum(), mined))
-        return found
-
-    return block
-
-
-def _coefficients_on_cpu(
-    mask_vectors: Tensor,
-    mask_sizes: Tensor,
-    dtype: torch.dtype,
-    tau_p: float,
-    tau_n: float,
-    mining: Mining,
-    shared_only_large: SharedOnlyLarge,
-) -> _Coefficients:
-    from trase_ns.learning import contrastive_cpu
-    from trase_ns.render.cpu.runtime import kernels
-
-    smallness = relative_smallness(mask_vectors, mask_sizes).to(dtype)
-    scalar = smallness.numpy().dtype.type
-    offset, slope, low, high = map(scalar, (*weight_terms(smallness), tau_p, tau_n))
-    bits = contrastive_cpu.mask_bits(mask_vectors.numpy())
-    finest = _finest(mask_vectors, mask_sizes).numpy()
-    how = contrastive_cpu.MINING.index(mining)
-    which = contrastive_cpu.SHARED_ONLY_LARGE.index(shared_only_large)
-
-    def block(similarity: Tensor, rows: slice) -> list[tuple[Tensor, Tensor, Tensor]]:
-        height, count = similarity.shape
-        weights = similarity.new_empty(2, height, count - rows.start)
-        sums, mined = torch.empty(2, 2, height, dtype=torch.float64)
+        count, depth = directions.shape
+        ctx.shape = count, depth
+        if count < 2:
+            return directions.new_zeros(2).unbind()
+        lanes = contrastive_cpu.LANES
+        padded = -(-count // lanes) * lanes
+        features = np.zeros((padded, -(-depth // lanes) * lanes), np.float32)
+        features[:count, :depth] = directions.detach().numpy()
+        _, patterns, first = _distinct(mask_vectors)
+        relations = correspondence(mask_vectors, mask_sizes, shared_only_large, first)
+        smallness = relative_smallness(mask_vectors, mask_sizes)
+        ctx.given = (
+            features,
+            np.ascontiguousarray(features.T),
+            np.pad(patterns, (0, padded - count)),
+            *(_sixteens(relation.numpy(), padded) for relation in relations),
+            np.pad(smallness.numpy().astype(np.float32), (0, padded - count)),
+            *map(np.float32, (*weight_terms(smallness), tau_p, tau_n)),
+            contrastive_cpu.MINING.index(mining),
+        )
+        astray = np.zeros((2, padded), np.bool_)
+        sums, mined = np.zeros((2, padded)), np.zeros((2, padded), np.int64)
         with kernels():
-            contrastive_cpu.coefficients(
-                similarity.numpy(), rows.start, bits, finest, smallness.numpy(), offset, slope, low, high, how, which,
-                weights.numpy(), sums.numpy(), mined.numpy(),
-            )  # fmt: skip
-        return list(zip(weights, sums.sum(dim=1), mined.sum(dim=1)))
+            contrastive_cpu.survey(*ctx.given, astray, sums, mined)
+        if mining == "soft":
+            sums *= astray
+        if mining != "hard":
+            mined[:, :count] = np.arange(count - 1, -1, -1) * (astray[:, :count] if mining == "soft" else 1)
+        ctx.rows = _sixteens(astray, padded)
+        ctx.scale = _scale(torch.from_numpy(mined.sum(axis=1)).to(directions), count, normalisation)
+        return (torch.from_numpy(sums.sum(axis=1)).to(directions) * ctx.scale).unbind()
 
-    return block
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, *incoming):
+        from trase_ns.learning import contrastive_cpu
+        from trase_ns.render.cpu.runtime import kernels
+
+        count, depth = ctx.shape
+        if count < 2:
+            return torch.zeros(count, depth), *[None] * 7
+        gradient = np.empty_like(ctx.given[0])
+        scales = (torch.stack(incoming) * ctx.scale).numpy()
+        with kernels():
+            contrastive_cpu.gather(*ctx.given, ctx.rows, scales, gradient)
+        return torch.from_numpy(gradient)[:count, :depth], *[None] * 7
+
+
+def _scale(mined: Tensor, count: int, normalisation: Normalisation) -> Tensor:
+    """Return [2] what the sums over pairs are multiplied with: signs of the losses by numbers of pairs."""
+    pairs = mined if normalisation == "mined" else torch.full_like(mined, count * (count - 1) / 2)
+    return mined.new_tensor([-1.0, 1.0]) / pairs.clamp_min(1)
+
+
+def _distinct(mask_vectors: Tensor) -> tuple[np.ndarray, np.ndarray, Tensor]:
+    """Return the distinct rows of `mask_vectors` as bytes, the place of each row among them, and a row for each."""
+    packed = np.packbits(mask_vectors.numpy(), axis=1)
+    rows = np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
+    found, first, places = np.unique(rows, return_index=True, return_inverse=True)
+    return found, places.reshape(-1), torch.from_numpy(first)
+
+
+def _sixteens(flags: np.ndarray, padded: int) -> np.ndarray:
+    """Return flags [K, P] bool as [K, padded / 16] int64 of 16 bits each, lowest first."""
+    flags = np.pad(flags, ((0, 0), (0, padded - flags.shape[1])))
+    return np.packbits(flags, axis=1, bitorder="little").view("<u2").astype(np.int64)

@@ -1,124 +1,163 @@
-"""The pairs of pixels of the contrastive objective on the CPU: one pass where torch makes twenty."""
+"""The contrastive objective between all pairs of pixels on the CPU: cosines, weights and gradients in registers.
+
+Sixteen pixels j are a vector; four pixels i share its loads. Nothing of the size of all pairs is ever in memory.
+"""
+
+# numba gives kernels and intrinsics other signatures than the functions they are made from:
+# pyright: reportCallIssue=false, reportOptionalCall=false
 
 from __future__ import annotations
 
-import numba
+from pathlib import Path
+
 import numpy as np
+from numba import njit, prange
 
-_FLAGS = {"contract", "nnan", "ninf", "nsz", "arcp", "reassoc"}
+from trase_ns.render.cpu import vectors
+from trase_ns.render.cpu.runtime import forget_stale_kernels
+from trase_ns.render.cpu.vectors import LANES, bits_of, broadcast, load, mask_of, select, splat, store
+
+forget_stale_kernels(Path(__file__).parent, Path(vectors.__file__))
+
+ROWS = 4  # pixels i that are worked on at once
 MINING = ("soft", "hard", "none")
-SHARED_ONLY_LARGE = ("positive", "ignore", "negative")
+_ALL = (1 << LANES) - 1
 
 
-def mask_bits(mask_vectors: np.ndarray) -> np.ndarray:
-    """Return `mask_vectors` [P, M] bool as bits [W, P] uint64: mask m is bit m % 64 of word m // 64."""
-    packed = np.packbits(mask_vectors, axis=1, bitorder="little")
-    packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
-    return np.ascontiguousarray(packed.view("<u8").astype(np.uint64).T)
+@njit(inline="always")
+def _fill_cosines(features, columns, depth, padded, i, j, cosines):
+    """Write the cosines of pixels i ... i + 3 and j ... j + 15 into `cosines` [4, 16]."""
+    zero = splat(np.float32(0.0))
+    s0, s1, s2, s3 = zero, zero, zero, zero
+    at = i * depth
+    for c in range(depth):
+        column = load(columns, c * padded + j)
+        s0 = s0 + broadcast(features, at + c) * column
+        s1 = s1 + broadcast(features, at + depth + c) * column
+        s2 = s2 + broadcast(features, at + 2 * depth + c) * column
+        s3 = s3 + broadcast(features, at + 3 * depth + c) * column
+    store(cosines, 0, s0)
+    store(cosines, LANES, s1)
+    store(cosines, 2 * LANES, s2)
+    store(cosines, 3 * LANES, s3)
 
 
-@numba.njit(fastmath=_FLAGS, cache=True)
-def _relate(i, bits, finest, shared_only_large, near, far):  # pragma: no cover - compiled
-    """Fill near [P] and far [P] with 1 where pixel i forms a positive, or a negative pair with the other, else 0."""
-    count = bits.shape[1]
-    shared = np.zeros(count, np.uint64)
-    for word in range(bits.shape[0]):
-        line, own = bits[word], bits[word, i]
-        for j in range(count):
-            shared[j] |= line[j] & own
-    for j in range(count):
-        near[j] = 1 if shared[j] != 0 else 0
-        far[j] = 1 if shared[j] == 0 else 0
-    if shared_only_large > 0:
-        line, bit = bits[finest[i] >> 6], np.uint64(finest[i] & 63)
-        for j in range(count):
-            here = (line[j] >> bit) & np.uint64(1)
-            there = (bits[finest[j] >> 6, i] >> np.uint64(finest[j] & 63)) & np.uint64(1)
-            near[j] = 1 if (here | there) != 0 else 0
-        if shared_only_large == 2:
-            for j in range(count):
-                far[j] = 1 - near[j]
+@njit(inline="always")
+def _later(i, j):
+    """Bits of the pixels j ... j + 15 that come after i."""
+    return (_ALL << min(max(i - j + 1, 0), LANES)) & _ALL
 
 
-@numba.njit(fastmath=_FLAGS, cache=True)
-def _astray(row, near, far, tau_p, tau_n):  # pragma: no cover - compiled
-    """Tell whether any positive pair is below tau_p, and any negative one above tau_n."""
-    lowest, highest = tau_p, tau_n
-    for j in range(row.shape[0]):
-        lowest = min(lowest, row[j] if near[j] > 0 else tau_p)
-        highest = max(highest, row[j] if far[j] > 0 else tau_n)
-    return lowest < tau_p, highest > tau_n
-
-
-@numba.njit(fastmath=_FLAGS, cache=True)
-def _weigh(row, near, far, smallness, offset, steep, positive, negative):  # pragma: no cover - compiled
-    """Write the weights of a row's pairs into `positive` and `negative`; return their sums times the cosines."""
-    zero = row.dtype.type(0)
-    sum_positive, sum_negative = zero, zero
-    for j in range(row.shape[0]):
-        weight = offset + steep * smallness[j]
-        p = weight * near[j]
-        n = weight * far[j] if row[j] > zero else zero
-        positive[j] = p
-        negative[j] = n
-        sum_positive += p * row[j]
-        sum_negative += n * row[j]
-    return sum_positive, sum_negative
-
-
-@numba.njit(parallel=True, fastmath=_FLAGS, cache=True)
-def coefficients(
-    similarity,
-    start,
-    bits,
-    finest,
-    smallness,
-    offset,
-    slope,
-    tau_p,
-    tau_n,
-    mining,
-    shared_only_large,
-    result,
-    sums,
-    mined,
+@njit(parallel=True, cache=True, nogil=True)
+def survey(
+    features, columns, patterns, near, far, smallness, offset, slope, tau_p, tau_n, mining, astray, sums, mined
 ):  # pragma: no cover - compiled
-    """Fill in what each pair i < j of a block of rows weighs in the two losses; see `contrastive.pair_losses`.
+    """Look at all pairs once.
 
     Args:
-        similarity: [R, P] cosines of pixels start ... start + R - 1 with all; of any float type, as all floats here.
-        start: the first row's pixel.
-        bits: [W, P] uint64, from `mask_bits`.
-        finest: [P] int64, the smallest mask of each pixel.
-        smallness: [P]; W_ij = offset + slope a_i a_j.
-        offset, slope, tau_p, tau_n: scalars.
-        mining, shared_only_large: places in MINING and SHARED_ONLY_LARGE.
-        result: [2, R, P - start], written: W of the pairs that count in the positive and in the negative loss, else 0.
-        sums: [2, R] float64, written: of W times cosine over the row.
-        mined: [2, R] float64, written: pairs of the row that were mined.
+        features, columns: [P, F] and [F, P] float32, directions of the pixels; P is a multiple of 16, and what it is
+            padded with are zeros, as everywhere here.
+        patterns: [P] the row of `near` and `far` that belongs to each pixel.
+        near, far: [K, P / 16] int64, 16 bits each: with which pixels a pixel forms positive, and negative pairs.
+        smallness: [P] float32; W_ij = offset + slope a_i a_j.
+        offset, slope, tau_p, tau_n: float32.
+        mining: place in MINING.
+        astray: [2, P] bool, filled: whether any positive pair is below tau_p, any negative one above tau_n.
+        sums: [2, P] float64, filled: for each i the sum over j > i of W_ij times cosine, of positive pairs and of
+            negative ones with a cosine above 0; if mining is hard, of mined pairs.
+        mined: [2, P] int64, filled if mining is hard: the number of mined pairs j > i.
     """
-    height, count = similarity.shape
-    for r in numba.prange(height):
-        i = start + r
-        row = similarity[r]
-        near, far = np.empty_like(row), np.empty_like(row)
-        _relate(i, bits, finest, shared_only_large, near, far)
-        mined[0, r] = mined[1, r] = count - 1 - i
-        if mining == 0:
-            astray = _astray(row, near, far, tau_p, tau_n)
-            if not astray[0]:
-                near[:] = 0
-                mined[0, r] = 0
-            if not astray[1]:
-                far[:] = 0
-                mined[1, r] = 0
-        elif mining == 1:
-            for j in range(count):
-                near[j] = near[j] if row[j] < tau_p else 0
-                far[j] = far[j] if row[j] > tau_n else 0
-            mined[0, r], mined[1, r] = near[i + 1 :].sum(), far[i + 1 :].sum()
-        result[:, r, : r + 1] = 0
-        sums[0, r], sums[1, r] = _weigh(
-            row[i + 1 :], near[i + 1 :], far[i + 1 :], smallness[i + 1 :],
-            offset, slope * smallness[i], result[0, r, r + 1 :], result[1, r, r + 1 :],
-        )  # fmt: skip
+    padded, depth = features.shape
+    zero = splat(np.float32(0.0))
+    for block in prange(padded // ROWS):
+        i = np.int64(block * ROWS)
+        cosines = np.empty(ROWS * LANES, np.float32)
+        totals = np.zeros(2 * ROWS * LANES, np.float32)
+        for j in range(0, padded, LANES):
+            _fill_cosines(features, columns, depth, padded, i, j, cosines)
+            small = load(smallness, j)
+            for r in range(ROWS):
+                cosine = load(cosines, r * LANES)
+                positive, negative = near[patterns[i + r], j // LANES], far[patterns[i + r], j // LANES]
+                low = bits_of(mask_of(positive) & (cosine < splat(tau_p)))
+                high = bits_of(mask_of(negative) & (splat(tau_n) < cosine))
+                if low:
+                    astray[0, i + r] = True
+                if high:
+                    astray[1, i + r] = True
+                later = _later(i + r, j)
+                if later == 0:
+                    continue
+                if mining == 1:
+                    positive, negative = low, high
+                    for lane in range(LANES):
+                        mined[0, i + r] += (positive & later) >> lane & 1
+                        mined[1, i + r] += (negative & later) >> lane & 1
+                weighted = (splat(offset) + splat(slope * smallness[i + r]) * small) * cosine
+                above = mask_of(negative & later) & (zero < cosine)
+                at = 2 * r * LANES
+                store(totals, at, load(totals, at) + select(mask_of(positive & later), weighted, zero))
+                store(totals, at + LANES, load(totals, at + LANES) + select(above, weighted, zero))
+        for r in range(ROWS):
+            for side in range(2):
+                at = (2 * r + side) * LANES
+                for lane in range(LANES):
+                    sums[side, i + r] += np.float64(totals[at + lane])
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def gather(
+    features, columns, patterns, near, far, smallness, offset, slope, tau_p, tau_n, mining, rows, scales, gradient
+):  # pragma: no cover - compiled
+    """Fill gradient [P, F] of scales[0] times the positive sum plus scales[1] times the negative one.
+
+    Args:
+        features ... mining: as in `survey`.
+        rows: [2, P / 16] int64, 16 bits each: the pixels whose pairs with later ones count, if mining is soft.
+        scales: [2] float32.
+        gradient: [P, F] float32.
+    """
+    padded, depth = features.shape
+    zero = splat(np.float32(0.0))
+    for block in prange(padded // ROWS):
+        i = np.int64(block * ROWS)
+        gradient[i : i + ROWS] = 0
+        cosines = np.empty(ROWS * LANES, np.float32)
+        for j in range(0, padded, LANES):
+            _fill_cosines(features, columns, depth, padded, i, j, cosines)
+            small = load(smallness, j)
+            counted = 0
+            for r in range(ROWS):
+                cosine = load(cosines, r * LANES)
+                positive, negative = near[patterns[i + r], j // LANES], far[patterns[i + r], j // LANES]
+                later, earlier = _later(i + r, j), _ALL ^ _later(i + r - 1, j)
+                if mining == 0:  # a pair is mined by the first of its pixels
+                    own, lane = (i + r) // LANES, (i + r) % LANES
+                    positive &= (later * (rows[0, own] >> lane & 1)) | (earlier & rows[0, j // LANES])
+                    negative &= (later * (rows[1, own] >> lane & 1)) | (earlier & rows[1, j // LANES])
+                else:
+                    positive, negative = positive & (later | earlier), negative & (later | earlier)
+                if mining == 1:
+                    positive = bits_of(mask_of(positive) & (cosine < splat(tau_p)))
+                    negative = bits_of(mask_of(negative) & (splat(tau_n) < cosine))
+                counted |= positive | negative
+                weight = splat(offset) + splat(slope * smallness[i + r]) * small
+                above = mask_of(negative) & (zero < cosine)
+                from_positive = select(mask_of(positive), splat(scales[0]) * weight, zero)
+                store(cosines, r * LANES, from_positive + select(above, splat(scales[1]) * weight, zero))
+            if counted == 0:
+                continue
+            for c in range(0, depth, LANES):
+                at = i * depth + c
+                g0, g1 = load(gradient, at), load(gradient, at + depth)
+                g2, g3 = load(gradient, at + 2 * depth), load(gradient, at + 3 * depth)
+                for lane in range(LANES):
+                    other = load(features, (j + lane) * depth + c)
+                    g0 = g0 + broadcast(cosines, lane) * other
+                    g1 = g1 + broadcast(cosines, LANES + lane) * other
+                    g2 = g2 + broadcast(cosines, 2 * LANES + lane) * other
+                    g3 = g3 + broadcast(cosines, 3 * LANES + lane) * other
+                store(gradient, at, g0)
+                store(gradient, at + depth, g1)
+                store(gradient, at + 2 * depth, g2)
+                store(gradient, at + 3 * depth, g3)

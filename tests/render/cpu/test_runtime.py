@@ -20,6 +20,21 @@ def test_changed_sources_forget_the_kernels(tmp_path):
     assert not kernel.exists()
 
 
+def test_changed_sources_elsewhere_forget_the_kernels(tmp_path):
+    elsewhere = tmp_path / "elsewhere.py"
+    package = tmp_path / "package"
+    kernel = package / "__pycache__" / "kernels.f-1.nbc"
+    package.mkdir()
+    elsewhere.write_text("one")
+    forget_stale_kernels(package, elsewhere)
+    kernel.write_text("machine code")
+    forget_stale_kernels(package, elsewhere)
+    assert kernel.exists()
+    elsewhere.write_text("two")
+    forget_stale_kernels(package, elsewhere)
+    assert not kernel.exists()
+
+
 def test_importing_render_loads_neither_numba_nor_gsplat():
     code = "import sys, trase_ns.render; print([m for m in ('numba', 'gsplat', 'scipy') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -42,12 +42,16 @@ class _Announcer(event.Listener):
 event.register("numba:compile", _Announcer())
 
 
-def forget_stale_kernels(package: Path) -> None:
+def forget_stale_kernels(package: Path, *imported: Path) -> None:
     """Delete numba's cached kernels of the sources in the folder `package` if any source has changed.
 
     numba compares a cached kernel with its own source file alone, not with what that file imports.
+
+    Args:
+        package: the folder.
+        imported: sources of other folders, whose functions its kernels call.
     """
-    sources = sorted(package.glob("*.py"))
+    sources = [*sorted(package.glob("*.py")), *imported]
     digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     cache = package / "__pycache__"
     stamp = cache / "kernels.sha256"
