@@ -149,7 +149,7 @@ def draw_strip(config: Path, benchmark: Path, name: str, path: Path, columns: in
     from trase_ns.evaluation.benchmark import load_benchmark
     from trase_ns.evaluation.scoring import select_objects
     from trase_ns.render import render_view
-    from trase_ns.viewer.pictures import segment_colours, selection_overlay
+    from trase_ns.segmentation.pictures import segment_colours, selection_overlay
 
     run = load_run(config)
     wanted = load_benchmark(benchmark)

@@ -91,7 +91,7 @@ def run_moments(run: Run, selections: Sequence[ObjectSelection], count: int = MO
     import torch
 
     from trase_ns.evaluation.report import Moment, Panel
-    from trase_ns.viewer.pictures import segment_colours, selection_overlay
+    from trase_ns.segmentation.pictures import segment_colours, selection_overlay
 
     names = [selection.object.name for selection in selections]
     masks = torch.stack([selection.mask for selection in selections], dim=1)

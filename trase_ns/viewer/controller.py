@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trase_ns.errors import UserError
 from trase_ns.scene.moments import Moments
-from trase_ns.viewer.pictures import Overlay, segment_colours, selection_overlay
+from trase_ns.segmentation.pictures import Overlay, segment_colours, selection_overlay
 
 if TYPE_CHECKING:
     from trase_ns.scene.camera import Camera

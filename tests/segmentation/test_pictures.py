@@ -1,7 +1,7 @@
 import torch
 
 from trase_ns.segmentation.objects import Segmentation
-from trase_ns.viewer.pictures import NO_OBJECT, Overlay, segment_colours, selection_overlay
+from trase_ns.segmentation.pictures import NO_OBJECT, Overlay, segment_colours, selection_overlay
 
 
 def test_each_gaussian_has_the_colour_of_its_object_and_grey_without_one():

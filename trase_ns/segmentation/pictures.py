@@ -1,4 +1,4 @@
-"""The two pictures that the viewer shows of a segmentation: its objects in stable colours, and what is selected."""
+"""Two pictures of a segmentation: its objects in stable colours, and what is selected of a view."""
 
 from __future__ import annotations
 
