@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from trase_ns.segmentation.clustering import _centres, cluster_gaussians, cluster_masks, nearest_centre
+from trase_ns.segmentation.clustering import cluster_gaussians, cluster_masks
 
 
 def blobs(sizes=(300, 60, 240), spread=0.03, outliers=0, seed=0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,24 +104,6 @@ def test_too_few_points_or_noise_alone_give_no_cluster(method):
     assert cluster_gaussians(features, method, min_cluster_size=10).labels.tolist() == [-1] * 4
     noise = cluster_gaussians(torch.randn(40, 16), "dbscan", min_cluster_size=10, epsilon=0.01)
     assert noise.labels.tolist() == [-1] * 40
-
-
-def test_centres_leave_noise_out_and_are_never_nan():
-    points = normalize(torch.tensor([[1.0, 0], [1, 0.2], [0, 1], [-1, 0]]), dim=1)
-    centres = _centres(points, torch.tensor([0, 0, 1, -1]))
-    torch.testing.assert_close(centres, torch.stack([normalize(points[:2].mean(0), dim=0), points[2]]))
-    assert _centres(points, torch.tensor([-1] * 4)).shape == (0, 2)
-    opposite = _centres(torch.tensor([[1.0, 0], [-1, 0]]), torch.tensor([0, 0]))
-    assert torch.isfinite(opposite).all()
-
-
-def test_nearest_centre_in_chunks_and_for_zero_features():
-    centres = torch.eye(3)
-    features = normalize(torch.tensor([[2.0, 0, 1], [0, 0, 0], [0, 1, 3], [-1, -2, -3]]), dim=1)
-    labels, cosines = nearest_centre(features, centres, chunk=3)
-    assert labels.tolist() == [0, -1, 2, 0]
-    torch.testing.assert_close(cosines, (features @ centres.T).amax(1))
-    assert nearest_centre(features, centres[:0])[0].tolist() == [-1] * 4
 
 
 def test_masks_are_clustered_by_their_mean_rendered_feature(tabletop):

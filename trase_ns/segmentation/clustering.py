@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from trase_ns.learning.centres import cluster_centres, hdbscan, nearest_centre
+
 if TYPE_CHECKING:
     from trase_ns.learning.uplift import MaskWeights
 
@@ -96,23 +98,6 @@ def cluster_masks(
     return Clusters(nearest_centre(features, centres)[0], *samples)
 
 
-def nearest_centre(features: Tensor, centres: Tensor, chunk: int = 65_536) -> tuple[Tensor, Tensor]:
-    """Find the centre [C, F] with the largest cosine for each normalised feature [N, F].
-
-    Returns:
-        [N] int64, the centre, and [N] float32, the cosine; -1 and 0 if C is 0, and for a feature of zero.
-    """
-    labels = torch.full((len(features),), -1, dtype=torch.int64, device=features.device)
-    cosines = features.new_zeros(len(features))
-    if len(centres):
-        for start in range(0, len(features), chunk):
-            part = features[start : start + chunk]
-            cosine, label = (part @ centres.T).max(dim=1)
-            labels[start : start + chunk] = label.where(part.any(dim=1), -1)
-            cosines[start : start + chunk] = cosine
-    return labels, cosines
-
-
 def _centres_of(
     points: Tensor, method: str, min_cluster_size: int, epsilon: float | None, seed: int
 ) -> tuple[Tensor, tuple[int, int]]:
@@ -126,7 +111,7 @@ def _centres_of(
     generator = torch.Generator().manual_seed(seed)
     sample = points[torch.randperm(len(points), generator=generator)[:SAMPLE]]
     labels = _cluster(sample.numpy(), method, min_cluster_size, epsilon)
-    centres = _centres(sample, labels)
+    centres = cluster_centres(sample, labels)
     if len(sample) == len(points) or not len(centres):
         return centres, (len(sample), 0)
 
@@ -138,7 +123,7 @@ def _centres_of(
     # HDBSCAN tells clusters from each other: one that is known lets it see one that is alone.
     second = torch.cat([second, sample[labels == 0][: 10 * min_cluster_size]])
     labels = _cluster(second.numpy(), method, min_cluster_size, epsilon)
-    more = _centres(second, labels)
+    more = cluster_centres(second, labels)
     core = _widths(second, labels, more, 0.25)  # of what there is of a small object most may be noise
     nearest, cosine = nearest_centre(more, centres)
     apart = _distance(cosine) > torch.hypot(reach[nearest], core)
@@ -147,33 +132,14 @@ def _centres_of(
 
 def _cluster(points: np.ndarray, method: str, min_cluster_size: int, epsilon: float | None) -> Tensor:
     """Return [n] int64 clusters of normalised points [n, F], -1 for noise."""
-    from sklearn.cluster import DBSCAN, HDBSCAN
-
     if len(points) < max(min_cluster_size, 2):
         return torch.full((len(points),), -1, dtype=torch.int64)
     if method == "dbscan":
+        from sklearn.cluster import DBSCAN
+
         labels = DBSCAN(eps=0.2 if epsilon is None else epsilon, min_samples=min_cluster_size).fit_predict(points)
         return torch.from_numpy(np.asarray(labels, dtype=np.int64))
-    size = max(min_cluster_size, 2)
-    model = HDBSCAN(min_cluster_size=size, copy=True)  # pyright: ignore[reportArgumentType]  # the stub is wrong
-    labels = np.asarray(model.fit_predict(points), dtype=np.int64)
-    # Not by `cluster_selection_epsilon`, which raises TypeError with NumPy 2.4: clusters that parted at less than
-    # epsilon are the ones that lie in one cluster of the tree cut there.
-    whole = np.asarray(model.dbscan_clustering(0.01 if epsilon is None else epsilon, min_cluster_size=size))
-    for i in range(int(whole.max()) + 1):
-        parts = np.unique(labels[(whole == i) & (labels >= 0)])
-        if len(parts) > 1:
-            labels[(whole == i) | np.isin(labels, parts)] = parts[0]
-    _, labels[labels >= 0] = np.unique(labels[labels >= 0], return_inverse=True)
-    return torch.from_numpy(labels)
-
-
-def _centres(points: Tensor, labels: Tensor) -> Tensor:
-    """Return the normalised mean [C, F] of each cluster; noise (-1) has none."""
-    inside = labels >= 0
-    count = int(labels.max()) + 1 if inside.any() else 0
-    sums = points.new_zeros(count, points.shape[1]).index_add_(0, labels[inside], points[inside])
-    return normalize(sums, dim=1)
+    return hdbscan(points, min_cluster_size, 0.01 if epsilon is None else epsilon)
 
 
 def _widths(points: Tensor, labels: Tensor, centres: Tensor, share: float) -> Tensor:
