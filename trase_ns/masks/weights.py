@@ -1,26 +1,11 @@
-"""Weights of the SAM models: a given file, a cached one, or a download that is checked."""
+"""Weights of the SAM models."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from trase_ns.errors import UserError
-from trase_ns.files import sha256
-
-
-class Weights(NamedTuple):
-    """Where the official weights of a model are, and their SHA-256."""
-
-    url: str
-    sha256: str
-
-    @property
-    def file_name(self) -> str:
-        """Name of the file."""
-        return self.url.rsplit("/", 1)[1]
-
+from trase_ns import weights
+from trase_ns.weights import Weights
 
 _OFFICIAL = "https://dl.fbaipublicfiles.com/segment_anything/"
 WEIGHTS = {
@@ -40,13 +25,6 @@ WEIGHTS = {
 }
 
 
-def cache_folder() -> Path:
-    """Return the folder for downloaded weights: TRASE_CACHE, else the platform's cache folder."""
-    import pooch
-
-    return Path(os.environ.get("TRASE_CACHE") or pooch.os_cache("trase_ns"))
-
-
 def find_weights(model: str, checkpoint: Path | None = None) -> tuple[Path, str]:
     """Find the weights of a model; download the official ones where they are not in the cache.
 
@@ -60,33 +38,4 @@ def find_weights(model: str, checkpoint: Path | None = None) -> tuple[Path, str]
     Raises:
         UserError: the file does not exist, or the download failed.
     """
-    if checkpoint is not None:
-        if not checkpoint.is_file():
-            raise UserError(f"the weights {checkpoint} do not exist: correct --checkpoint.")
-        return checkpoint, sha256(checkpoint)
-    weights = WEIGHTS[model]
-    folder = cache_folder()
-    path = folder / weights.file_name
-    if not (path.is_file() and sha256(path) == weights.sha256):
-        _download(weights, folder)
-    return path, weights.sha256
-
-
-def _download(weights: Weights, folder: Path) -> None:
-    """Download through a temporary file that gets its name only when its SHA-256 is right."""
-    import logging
-
-    import pooch
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    downloader: Any = pooch.HTTPDownloader(progressbar=True, timeout=30)
-    try:
-        pooch.retrieve(
-            weights.url, known_hash=weights.sha256, fname=weights.file_name, path=folder, downloader=downloader
-        )
-    except Exception as error:  # network, disk and hash errors come as many types
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"cannot download {weights.file_name} from {weights.url} into {folder} ({reason}). Download it by other "
-            f"means and pass it with --checkpoint FILE, or put it into that folder."
-        ) from error
+    return weights.find(WEIGHTS[model], checkpoint)
