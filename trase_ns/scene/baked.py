@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,10 +22,14 @@ class KeyTimes(Field):
         times: [T] key times in ascending order, at least one.
     """
 
+    kind = "keys"
+
     times: Tensor
 
     def __init__(self, times: Tensor) -> None:
         super().__init__()
+        if times.ndim != 1 or not len(times) or not times.is_floating_point() or not bool((times.diff() > 0).all()):
+            raise ValueError("key times must be floats [T] in ascending order, at least one")
         self.register_buffer("times", times)
 
     def move(
@@ -43,6 +48,19 @@ class KeyTimes(Field):
             )
         d_means, d_quats, d_log_scales = change.split([3, 4, 3], dim=1)
         return means + d_means, quats + d_quats, log_scales + d_log_scales
+
+    @classmethod
+    def from_state(cls, spec: dict[str, Any], tensors: dict[str, Tensor]) -> KeyTimes:
+        """See `Field.from_state`; the times alone make the field."""
+        if spec or tensors.keys() != {"times"}:
+            raise ValueError("a field of kind 'keys' has times and nothing else")
+        return cls(tensors["times"])
+
+    def check_motion(self, motion: Tensor | None, gaussians: int) -> None:
+        """See `Field.check_motion`: the changes at each key time, float [N, T, 10]."""
+        shape = (gaussians, len(self.times), 10)
+        if motion is None or motion.shape != shape or not motion.is_floating_point():
+            raise ValueError(f"motion must be floats {list(shape)}")
 
 
 @dataclass(frozen=True)

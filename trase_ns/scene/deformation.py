@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,16 @@ class DeformationField(Field):
         detach_positions: give the positions no gradient through the field, as in Deformable-3DGS.
     """
 
+    kind = "mlp"
+    limits: ClassVar[dict[str, tuple[int, int]]] = {
+        "depth": (1, 64),
+        "width": (1, 4096),
+        "skip_at": (0, 64),
+        "position_bands": (0, 32),
+        "time_bands": (0, 32),
+        "detach_positions": (0, 1),
+    }
+
     centre: Tensor
     radius: Tensor
 
@@ -43,6 +53,8 @@ class DeformationField(Field):
         detach_positions: bool = True,
     ) -> None:
         super().__init__()
+        self.depth = depth
+        self.width = width
         self.skip_at = skip_at
         self.position_bands = position_bands
         self.time_bands = time_bands
@@ -105,6 +117,14 @@ class DeformationField(Field):
         """Return means, quaternions and log scales at `time`; `motion` is for other fields."""
         d_means, d_quats, d_log_scales = self(means, time)
         return means + d_means, quats + d_quats, log_scales + d_log_scales
+
+    @classmethod
+    def from_state(cls, spec: dict[str, Any], tensors: dict[str, Tensor]) -> Field:
+        """See `Field.from_state`."""
+        field = super().from_state(spec, tensors)
+        if not tensors["radius"] > 0:
+            raise ValueError("radius of the field must be larger than 0")
+        return field
 
     @staticmethod
     def _encoded(layer: nn.Linear, position: Tensor, moment: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -42,6 +44,9 @@ class MotionBasis(Field):
         motions: number of motions, B, rest among them.
         keys: number of key times, T, at least 2.
     """
+
+    kind = "basis"
+    limits: ClassVar[dict[str, tuple[int, int]]] = {"motions": (1, 65536), "keys": (2, 65536)}
 
     centres: Tensor
     bodies: Tensor
@@ -150,6 +155,11 @@ class MotionBasis(Field):
         matrix, offset, turn = (motion.softmax(dim=1) @ table).split([9, 3, 4], dim=1)
         moved = (matrix.view(-1, 3, 3) @ means[:, :, None]).squeeze(-1) + offset
         return moved, quaternions.multiply(turn, quats), log_scales
+
+    def check_motion(self, motion: Tensor | None, gaussians: int) -> None:
+        """See `Field.check_motion`: a logit for each motion, float [N, B]."""
+        if motion is None or motion.shape != (gaussians, self.motions) or not motion.is_floating_point():
+            raise ValueError(f"motion must be floats [{gaussians}, {self.motions}]")
 
     def _interpolated(self, values: Tensor, time: float) -> Tensor:
         """`values` [T, B, C] at `time`, [B, C]."""
