@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,13 @@ class DynamicGaussians:
     def detach(self) -> DynamicGaussians:
         """Return the same scene without gradients; the tensors are shared, not copied."""
         return replace(self, **{name: tensor.detach() for name, tensor in self._tensors().items()})
+
+    def to(self, device: torch.device | str) -> DynamicGaussians:
+        """Return the same scene on `device`, with a copy of the field where that lies elsewhere."""
+        if self.means.to(device) is self.means:
+            return self
+        moved = {name: tensor.to(device) for name, tensor in self._tensors().items()}
+        return replace(self, **moved, field=None if self.field is None else deepcopy(self.field).to(device))
 
     def _tensors(self) -> dict[str, Tensor]:
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "field"}

@@ -38,6 +38,15 @@ def to_matrix(quats: Tensor) -> Tensor:
     return torch.stack(rows, dim=-2)
 
 
+def from_matrix(rotations: Tensor) -> Tensor:
+    """Return the unit quaternions [..., 4] wxyz, float64 on the same device, of rotation matrices [..., 3, 3]."""
+    from scipy.spatial.transform import Rotation
+
+    flat = rotations.detach().cpu().double().reshape(-1, 3, 3).numpy()
+    xyzw = torch.from_numpy(Rotation.from_matrix(flat).as_quat()).to(rotations.device)
+    return xyzw[:, [3, 0, 1, 2]].reshape(*rotations.shape[:-2], 4)
+
+
 def random(count: int, generator: torch.Generator | None = None) -> Tensor:
     """Return `count` uniformly random rotations as unit quaternions [count, 4] wxyz, float32."""
     return normalise(torch.randn(count, 4, generator=generator))

@@ -31,6 +31,26 @@ class Similarity:
         transform = torch.as_tensor(transform)
         return Similarity(transform[:3, :3], transform[:3, 3], float(scale))
 
+    @staticmethod
+    def identity() -> Similarity:
+        """Return the map that changes nothing."""
+        return Similarity(torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
+
+    @staticmethod
+    def about(pivot: Tensor, rotation: Tensor, shift: Tensor, scale: float = 1.0) -> Similarity:
+        """Turn by `rotation` [3, 3] and grow by `scale` about `pivot` [3], then move by `shift` [3]."""
+        pivot, rotation, shift = (value.detach().cpu().double() for value in (pivot, rotation, shift))
+        return Similarity(rotation, (pivot + shift) / scale - rotation @ pivot, float(scale))
+
+    def after(self, first: Similarity) -> Similarity:
+        """Return the map that does `first` and then this one."""
+        rotation, translation = self.rotation.cpu().double(), self.translation.cpu().double()
+        return Similarity(
+            rotation @ first.rotation.cpu().double(),
+            rotation @ first.translation.cpu().double() + translation / first.scale,
+            self.scale * first.scale,
+        )
+
     def inverse(self) -> Similarity:
         """Return the map back."""
         return Similarity(self.rotation.T, -self.scale * (self.rotation.T @ self.translation), 1 / self.scale)
@@ -42,7 +62,7 @@ class Similarity:
 
     def gaussians(self, gaussians: Gaussians) -> Gaussians:
         """Map Gaussians: means, axes, sizes, and colours, whose harmonics turn with the axes."""
-        turn = _quaternion(self.rotation).to(gaussians.quats)
+        turn = quaternions.from_matrix(self.rotation).to(gaussians.quats)
         return replace(
             gaussians,
             means=self.points(gaussians.means),
@@ -75,11 +95,3 @@ def _spread_directions(count: int) -> Tensor:
     azimuth = torch.pi * (1 + 5**0.5) * index
     radius = (1 - z * z).sqrt()
     return torch.stack([radius * azimuth.cos(), radius * azimuth.sin(), z], dim=1)
-
-
-def _quaternion(rotation: Tensor) -> Tensor:
-    """Return the unit quaternion [4] wxyz, float64, of a rotation matrix [3, 3]."""
-    from scipy.spatial.transform import Rotation
-
-    x, y, z, w = Rotation.from_matrix(rotation.detach().cpu().double().numpy()).as_quat()
-    return torch.tensor([w, x, y, z], dtype=torch.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,7 @@ class Segmentation:
             that see it of the IoU with the mask that shows it; 1 where the method has no such measure.
         centres: [O, F] float32 mean feature of each object, normalised, or None without features.
         summary: method, parameters, counts and seconds; plain JSON values.
+        colors: [O, 3] float32 in [0, 1], colours that were given to the objects, or None.
     """
 
     indptr: Tensor
@@ -46,6 +47,7 @@ class Segmentation:
     support: Tensor
     centres: Tensor | None = None
     summary: dict[str, Any] = field(default_factory=dict)
+    colors: Tensor | None = None
 
     @staticmethod
     def from_members(
@@ -67,12 +69,33 @@ class Segmentation:
         members = [(m.nonzero().flatten() if m.dtype == torch.bool else m.long().unique()).cpu() for m in members]
         support = torch.ones(len(members)) if support is None else support.float().cpu()
         order = sorted(range(len(members)), key=lambda i: (-len(members[i]), members[i][:1].tolist()))
-        result = _assemble([members[i] for i in order], gaussians, support[order], dict(summary or {}))
-        if features is None:
-            return result
-        features = normalize(features.detach().cpu().float(), dim=1)
-        centres = torch.zeros(len(result), features.shape[1]).index_add_(0, result._owners, features[result.indices])
-        return Segmentation(**{**result._parts(), "centres": normalize(centres, dim=1)})
+        return Segmentation.in_order([members[i] for i in order], gaussians, support[order], features, summary)
+
+    @staticmethod
+    def in_order(
+        members: list[Tensor],
+        gaussians: int,
+        support: Tensor,
+        features: Tensor | None = None,
+        summary: dict[str, Any] | None = None,
+        colors: Tensor | None = None,
+    ) -> Segmentation:
+        """Work out labels, parents and centres of objects that keep their numbers.
+
+        Args:
+            members: for each object the Gaussians in it, int64 [n] ascending.
+            gaussians: N.
+            support: [O] in [0, 1].
+            features: [N, F] features of the Gaussians, for the centres.
+            summary, colors: see the attributes.
+        """
+        result = _assemble(members, gaussians, support, dict(summary or {}))
+        if features is not None:
+            features = normalize(features.detach().to(result.indices.device).float(), dim=1)
+            centres = features.new_zeros(len(result), features.shape[1])
+            centres = centres.index_add_(0, result._owners, features[result.indices])
+            result = replace(result, centres=normalize(centres, dim=1))
+        return replace(result, colors=colors)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -89,8 +112,8 @@ class Segmentation:
 
     @cached_property
     def palette(self) -> Tensor:
-        """[O, 3] float32 in [0, 1], a colour for each object that depends on its number alone."""
-        return distinct_colors(len(self)).to(self.labels.device)
+        """[O, 3] float32 in [0, 1], a colour for each object: that it was given, or one by its number alone."""
+        return self.colors if self.colors is not None else distinct_colors(len(self)).to(self.labels.device)
 
     def members(self, index: int) -> Tensor:
         """Return bool [N], true for the Gaussians of object `index`."""
@@ -130,7 +153,8 @@ class Segmentation:
         kept = [i for i in range(len(self)) if 2 * len(left[i]) > len(members[i])]
         result = _assemble([new_index[left[i]] for i in kept], int(mask.sum()), self.support[kept], self.summary)
         centres = None if self.centres is None else self.centres[kept]
-        return Segmentation(**{**result._parts(), "centres": centres})
+        colors = None if self.colors is None else self.colors[kept]
+        return replace(result, centres=centres, colors=colors)
 
     def to(self, device: torch.device | str) -> Segmentation:
         """Return the same objects with all tensors on `device`; this very one, with what it keeps, if it is there."""
@@ -155,7 +179,7 @@ class Segmentation:
         if not names <= state.keys():
             raise ValueError(f"not the state of a segmentation: no {', '.join(sorted(names - state.keys()))}")
         parts = {name: state[name] for name in names} | {"summary": json.loads(state["summary"])}
-        return Segmentation(**parts, centres=state.get("centres"))
+        return Segmentation(**parts, centres=state.get("centres"), colors=state.get("colors"))
 
     @cached_property
     def _owners(self) -> Tensor:
