@@ -74,6 +74,20 @@ class DynamicGaussians:
     field: Field | None = None
     motion: Tensor | None = None
 
+    @staticmethod
+    def at_rest(gaussians: Gaussians) -> DynamicGaussians:
+        """Return a scene in which `gaussians` do not move; scales 0 and opacities 0 and 1 become nearly so."""
+        smallest = torch.finfo(gaussians.scales.dtype).tiny
+        return DynamicGaussians(
+            gaussians.means,
+            gaussians.quats,
+            gaussians.scales.clamp_min(smallest).log(),
+            gaussians.opacities.logit(eps=1e-6),
+            gaussians.sh[:, 0],
+            gaussians.sh[:, 1:],
+            gaussians.means.new_zeros(len(gaussians), 0),
+        )
+
     def __len__(self) -> int:
         return self.means.shape[0]
 
