@@ -17,14 +17,14 @@ pytestmark = pytest.mark.slow  # importing the viewer takes most of it
 
 
 @pytest.fixture(scope="module")
-def panel_module():
-    from trase_ns.viewer import panel
+def host_module():
+    from trase_ns.viewer import nerfstudio_host
 
-    return panel
+    return nerfstudio_host
 
 
 @pytest.fixture(scope="module")
-def served(new_balls, panel_module, tmp_path_factory):
+def served(new_balls, host_module, tmp_path_factory):
     """A running viewer, as ns-viewer makes it, of a model that shows the two balls; and the balls."""
     from nerfstudio.cameras.cameras import Cameras
     from nerfstudio.configs.base_config import ViewerConfig
@@ -38,14 +38,23 @@ def served(new_balls, panel_module, tmp_path_factory):
         def __init__(self):
             super().__init__()
             self.controller = SegmentationController(balls.scene, lambda: balls.segmentation)
-            self.segmentation_panel = panel_module.SegmentationPanel(self.controller, Playback(balls.scene))
+            self.segmentation_panel = host_module.NerfstudioPanel(self.controller, Playback(balls.scene))
 
     class Pipeline(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.model = Model()
-            cameras = Cameras(torch.eye(4)[None, :3], fx=80.0, fy=80.0, cx=48.0, cy=32.0)
-            self.datamanager = SimpleNamespace(includes_time=True, train_dataset=SimpleNamespace(cameras=cameras))
+            self.datamanager = SimpleNamespace(
+                includes_time=True,
+                train_dataset=dataset([0.0, 0.5, 1.0, 0.5]),
+                eval_dataset=dataset([0.75]),
+            )
+
+    def dataset(times):
+        poses = torch.eye(4)[None, :3].repeat(len(times), 1, 1)
+        return SimpleNamespace(
+            cameras=Cameras(poses, fx=80.0, fy=80.0, cx=48.0, cy=32.0, times=torch.tensor(times)[:, None])
+        )
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -67,7 +76,8 @@ def viewer(served):
     """The viewer, with nothing selected, not listening and at time 0."""
     viewer, balls = served
     balls.__init__()
-    panel = viewer.pipeline.model.segmentation_panel
+    panel = viewer.pipeline.model.segmentation_panel.panel
+    panel.host.player.pause()
     if viewer.viser_server.scene._scene_pointer_cb is not None:
         viewer.viser_server.scene.remove_pointer_callback()
     panel._subtract._impl.value = False
@@ -80,7 +90,7 @@ def viewer(served):
 
 @pytest.fixture
 def panel(viewer):
-    return viewer.pipeline.model.segmentation_panel
+    return viewer.pipeline.model.segmentation_panel.panel
 
 
 def page(aspect=1.5, distance=2.0):
@@ -107,7 +117,7 @@ LEFT, RIGHT = (0.32, 0.5), (0.68, 0.5)
 
 
 def test_nerfstudio_finds_the_panel_and_sets_it_up(viewer, panel):
-    assert viewer.viewer_controls == [panel]
+    assert [control.panel for control in viewer.viewer_controls] == [panel]
     assert panel._status.content == "0 of 100 Gaussians selected (0 objects)"
     assert (panel._start.visible, panel._stop.visible) == (True, False)
     assert viewer.viser_server.scene._scene_pointer_cb is None
@@ -203,11 +213,38 @@ def test_training_that_changes_the_gaussians_is_told(viewer, panel, balls):
 def test_a_page_opens_where_the_first_camera_stood(viewer, panel):
     client = page()
     client.atomic = nullcontext
-    panel._place(client)
+    panel.host.place(client)
     placed = viewer.get_camera_state(client).c2w
     torch.testing.assert_close(placed[:, :3].float(), torch.eye(3))  # the camera's own orientation
     torch.testing.assert_close(placed[:2, 3], torch.zeros(2).double())
     assert -0.1 < placed[2, 3] < 0  # a little ahead, along -z
+
+
+def test_play_steps_through_the_moments_of_all_pictures(viewer, panel):
+    host = panel.host
+    assert host.times == (0.0, 0.5, 0.75, 1.0)
+    host.player.speed = 10.0
+    for time in (0.5, 0.75, 1.0, 0.0):
+        host.player.advance(0.1)
+        assert viewer.control_panel.time == time
+
+
+def test_a_page_that_comes_does_not_wait_for_the_lock(viewer, panel):
+    client = page()
+    client.atomic = nullcontext
+    with panel.host.lock:
+        for callback in viewer.viser_server._client_connect_cb:
+            if callback != viewer.handle_new_client:
+                callback(client)
+    assert viewer.get_camera_state(client).c2w[2, 3] > -0.1
+
+
+def test_look_goes_where_a_camera_stands(viewer, panel, camera):
+    client = page()
+    client.atomic = nullcontext
+    panel.host.look(client, camera)
+    seen = panel.host.camera(client)
+    torch.testing.assert_close(seen.viewmat, camera.viewmat)
 
 
 def state(viewer, **change):
@@ -218,11 +255,11 @@ def state(viewer, **change):
 
 
 @pytest.mark.parametrize(("aspect", "size"), [(1.5, (512, 341)), (1.0, (512, 512)), (0.5, (256, 512))])
-def test_view_camera_sees_what_nerfstudio_renders(viewer, panel_module, aspect, size):
+def test_view_camera_sees_what_nerfstudio_renders(viewer, host_module, aspect, size):
     from nerfstudio.viewer.utils import get_camera
 
     camera_state = state(viewer, aspect=aspect, time=0.25)
-    camera = panel_module.view_camera(camera_state, 512)
+    camera = host_module.view_camera(camera_state, 512)
     assert (camera.width, camera.height, camera.time) == (*size, 0.25)
     theirs = get_camera(camera_state, camera.height, camera.width)
     torch.testing.assert_close(camera.K, theirs.get_intrinsics_matrices()[0], atol=1e-3, rtol=0)
@@ -230,27 +267,20 @@ def test_view_camera_sees_what_nerfstudio_renders(viewer, panel_module, aspect, 
     torch.testing.assert_close(camera.viewmat[2, :3], -theirs.camera_to_worlds[0, :, 2])
 
 
-def test_view_camera_refuses_a_fisheye(viewer, panel_module):
+def test_view_camera_refuses_a_fisheye(viewer, host_module):
     from nerfstudio.cameras.cameras import CameraType
 
     with pytest.raises(UserError, match="perspective"):
-        panel_module.view_camera(state(viewer, camera_type=CameraType.FISHEYE), 512)
+        host_module.view_camera(state(viewer, camera_type=CameraType.FISHEYE), 512)
 
 
-def test_position_on_the_picture_of_a_page(panel_module):
-    position = panel_module.picture_position
-    assert position((0.25, 0.5), 2.0, 200, 100) == (50, 50)  # the picture fills the page
-    assert position((0.25, 0.5), 2.0, 100, 100) == (0, 50)  # bars at the sides: a quarter of the page each
-    assert position((0.2, 0.5), 2.0, 100, 100)[0] < 0
-    assert position((0.5, 0.25), 0.5, 100, 100) == (50, 0)  # bars above and below
+def test_messages_are_shown_as_they_are():
+    from trase_ns.viewer.panel import plain
+
+    assert plain("a <b> {c} *d* [e]") == r"a \<b\> \{c\} \*d\* \[e\]"
 
 
-def test_messages_are_shown_as_they_are(panel_module):
-    assert panel_module.plain("a <b> {c} *d* [e]") == r"a \<b\> \{c\} \*d\* \[e\]"
-
-
-def test_smooth_playback_bakes_and_says_how_well(viewer, balls):
-    panel = viewer.pipeline.model.segmentation_panel
+def test_smooth_playback_bakes_and_says_how_well(viewer, panel, balls):
     panel._smooth.value = True
     panel._set_smooth()
     assert "key times" in panel._status.content

@@ -23,11 +23,11 @@ from trase_ns.learning.smoothing import Neighbours
 from trase_ns.learning.ssim import ssim
 from trase_ns.learning.tracking import Tracker
 from trase_ns.masks import MaskSet
+from trase_ns.plugin.cameras import scene_camera
 from trase_ns.plugin.densification import BoundedStrategy
 from trase_ns.plugin.initialise import initial_parameters
 from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.metrics import ImageMetrics
-from trase_ns.plugin.outputs import scene_camera, view_outputs
 from trase_ns.plugin.preset import preset
 from trase_ns.plugin.stages import FEATURES, Stage, stage_at, stages
 from trase_ns.plugin.training_views import TrainingViews
@@ -38,7 +38,8 @@ from trase_ns.scene.motion_basis import MotionBasis
 from trase_ns.scene.spherical_harmonics import sh0_to_rgb
 from trase_ns.segmentation.objects import Segmentation
 from trase_ns.viewer.controller import SegmentationController
-from trase_ns.viewer.panel import SegmentationPanel
+from trase_ns.viewer.nerfstudio_host import NerfstudioPanel
+from trase_ns.viewer.outputs import view_outputs
 from trase_ns.viewer.playback import Playback
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class TraseModel(SplatfactoModel):
             lambda: self.scene, lambda: self.segmentation, moments=self.playback.moments
         )
         # Nerfstudio finds the panel as a public attribute.
-        self.panel = SegmentationPanel(self.controller, self.playback)
+        self.panel = NerfstudioPanel(self.controller, self.playback)
 
     @property
     def scene(self) -> DynamicGaussians:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from trase_ns.plugin.outputs import scene_camera
+from trase_ns.plugin.cameras import scene_camera
 from trase_ns.scene.camera import Camera
 
 if TYPE_CHECKING:

@@ -1,25 +1,20 @@
-"""What the model shows of a view, to Nerfstudio's viewer and renderer."""
+"""What is shown of a view: the outputs of Nerfstudio's viewer and renderer and of ours."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from nerfstudio.cameras.cameras import Cameras
-from nerfstudio.data.scene_box import OrientedBox
 from torch import Tensor
 
 from trase_ns.render import render_view
-from trase_ns.scene.camera import Camera
-from trase_ns.scene.gaussians import Gaussians
-from trase_ns.viewer.controller import SegmentationController
 
+if TYPE_CHECKING:
+    from nerfstudio.data.scene_box import OrientedBox
 
-def scene_camera(camera: Cameras, device: torch.device | str) -> Camera:
-    """Turn one Nerfstudio camera (OpenGL axes) into ours; without a time it is at time 0."""
-    flat = camera.reshape((-1,))
-    fx, fy, cx, cy = (float(getattr(flat, name)[0]) for name in ("fx", "fy", "cx", "cy"))
-    time = float(flat.times[0]) if flat.times is not None else 0.0
-    width, height = int(flat.width[0]), int(flat.height[0])
-    return Camera.from_opengl(flat.camera_to_worlds[0].cpu(), fx, fy, cx, cy, width, height, time).to(device)
+    from trase_ns.scene.camera import Camera
+    from trase_ns.scene.gaussians import Gaussians
+    from trase_ns.viewer.controller import SegmentationController
 
 
 @torch.no_grad()
@@ -28,7 +23,7 @@ def view_outputs(
     camera: Camera,
     background: Tensor,
     controller: SegmentationController,
-    sh_degree: int,
+    sh_degree: int | None = None,
     crop: OrientedBox | None = None,
     rasterize_mode: str = "classic",
 ) -> dict[str, Tensor]:
@@ -39,7 +34,7 @@ def view_outputs(
         camera: the view.
         background: [3] colour behind them.
         controller: what is selected.
-        sh_degree: degree of the harmonics in use.
+        sh_degree: degree of the harmonics in use; None for all.
         crop: show only Gaussians inside this box.
         rasterize_mode: "classic" or "antialiased".
 
