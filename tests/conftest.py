@@ -1,5 +1,6 @@
 """Fixtures and rules that all tests share."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -41,6 +42,15 @@ def tiny_scene(tmp_path_factory) -> Path:
     from trase_ns.synthetic import make_scene
 
     return make_scene(tmp_path_factory.mktemp("data") / "tiny", frames=24, width=96, height=72, held_out=6, points=600)
+
+
+@pytest.fixture(scope="session")
+def layouts():
+    """The module of tests/layouts.py, which writes small data sets in the layouts of others."""
+    specification = importlib.util.spec_from_file_location("layouts", REPOSITORY / "tests" / "layouts.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 TINY_TRAINING = [

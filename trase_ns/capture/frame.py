@@ -67,12 +67,14 @@ class Capture:
         frames: all frames, in the order of their file names.
         seed_points: [P, 3] float32 points of the scene in the world of the poses, None where there are none.
         seed_colors: [P, 3] uint8 colours of the points, None where they have none.
+        bounds: nearest and farthest depth of the scene in the world of the poses, None where the data set has none.
     """
 
     root: Path
     frames: list[Frame]
     seed_points: np.ndarray | None = None
     seed_colors: np.ndarray | None = None
+    bounds: tuple[float, float] | None = None
 
     def split(self, name: str) -> list[Frame]:
         """Return the frames of the split `name` ("train", "val" or "test").

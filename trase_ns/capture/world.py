@@ -36,7 +36,7 @@ class World:
         return poses
 
 
-def normalise(c2w: np.ndarray, points: np.ndarray | None = None) -> World:
+def normalise(c2w: np.ndarray, points: np.ndarray | None = None, bounds: tuple[float, float] | None = None) -> World:
     """Choose the training world: z is up, the origin is what the cameras look at, the capture's extent is one.
 
     The extent is the radius of the cameras or half of the depth that they see, whichever is larger: learning rates
@@ -45,6 +45,7 @@ def normalise(c2w: np.ndarray, points: np.ndarray | None = None) -> World:
     Args:
         c2w: [F, 4, 4] float64 camera-to-world matrices, OpenGL axes.
         points: [P, 3] sparse points in the same world, or None.
+        bounds: nearest and farthest depth that the data set names, used where there are no points.
     """
     positions, forward = c2w[:, :3, 3], -c2w[:, :3, 2]
     depths = _seen_depths(c2w, points) if points is not None and len(points) else None
@@ -56,6 +57,8 @@ def normalise(c2w: np.ndarray, points: np.ndarray | None = None) -> World:
     scale = 1.0 / max(radius, depth / 2)
     if depths is not None and len(depths):
         near, far = np.percentile(depths, [1, 99])
+    elif bounds is not None:
+        near, far = bounds
     else:
         near, far = (depth * factor for factor in _DEFAULT_RANGE)
     transform = np.concatenate([rotation, (-rotation @ centre)[:, None]], axis=1)

@@ -11,10 +11,12 @@ from trase_ns.errors import UserError
 
 COMMANDS = {
     "masks": "Make the masks of a data set with SAM, or import masks that you have.",
+    "frames": "Decode the videos of a data set with several cameras to pictures.",
     "cluster": "Find the objects of a trained run anew, with other settings.",
     "segment": "Select what is under a click, in 4D, and save the selection.",
     "export": "Write the scene or a selection as 3DGS PLY, at a time or as a sequence.",
     "extract": "Write a derived run that holds only a selection; stock Nerfstudio tools work on it.",
+    "render": "Render the scene, a selection or masks along a camera path, as a film, PNG files or COCO.",
     "evaluate": "Score click selections against ground-truth masks.",
     "demo": "Make a scene with known answers, train on it, score it and write a report.",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from trase_ns.capture.load import Format
 from trase_ns.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def main(
     import_from: Path | None = None,
     export_coco: Path | None = None,
     overwrite: bool = False,
+    format: Format = "auto",
+    rgb_scale: int | None = None,
+    moments: tuple[int, int] | None = None,
 ) -> None:
     """Make the masks of a data set with SAM, or import masks that you have.
 
@@ -36,7 +40,7 @@ def main(
     settings have changed are made again. Look at preview.jpg there before you train.
 
     Args:
-        data: Folder of the data set, with transforms.json (Nerfstudio) or transforms_train.json (D-NeRF).
+        data: Folder of the data set.
         sam: Model. auto: the one that --checkpoint holds, else vit_h on a GPU and mobile (MobileSAM) on a CPU.
         checkpoint: File of the model's weights. Default: the cache (TRASE_CACHE), else a download into it.
         output: Folder for the masks. Default: DATA/masks, where ns-train looks for them.
@@ -51,12 +55,15 @@ def main(
             the frames.
         export_coco: Write the masks that are there to this folder as COCO-RLE JSON, and make none.
         overwrite: Make all masks again, also those that are up to date or imported.
+        format: Of the data set. auto: by the files in its folder.
+        rgb_scale: Take the pictures that were made smaller by this factor (rgb/2x, images_2x), as in training.
+        moments: Of several cameras, only the pictures numbered from the first up to, not including, the second.
     """
     from trase_ns.capture import load_capture
     from trase_ns.masks import MaskStore
 
     # Masks need no times, so a data set without any is fine here.
-    capture = load_capture(data, time_from_order=True)
+    capture = load_capture(data, time_from_order=True, format=format, image_scale=rgb_scale, moments=moments)
     chosen = [capture.frame(name) for name in frames] if frames else capture.frames
     store = MaskStore(output or capture.root / "masks")
     if import_from is not None:
