@@ -60,3 +60,21 @@ def nearest_centre(features: Tensor, centres: Tensor, chunk: int = 65_536) -> tu
             labels[start : start + chunk] = label.where(part.any(dim=1), -1)
             cosines[start : start + chunk] = cosine
     return labels, cosines
+
+
+def cosines(features: Tensor, query: Tensor) -> Tensor:
+    """Return the cosine [...] of each of `features` [..., F] with `query` [F]; 0 where either is zero."""
+    lengths = torch.linalg.vector_norm(features, dim=-1) * torch.linalg.vector_norm(query)
+    return features @ query / lengths.clamp_min(torch.finfo(features.dtype).tiny)
+
+
+def pair_cosines(features: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+    """Return the cosines [S, K] of the features of Gaussians and of others; differentiable in `features`.
+
+    Args:
+        features: [N, F], of any length.
+        rows: [S] int64, the Gaussians.
+        others: [S, K] int64, the others of each.
+    """
+    directions = normalize(features[rows], dim=1)
+    return torch.stack([(directions * normalize(features[other], dim=1)).sum(dim=1) for other in others.T], dim=1)
