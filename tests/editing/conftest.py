@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from balls import balls, camera, new_balls, spots  # noqa: F401 - fixtures
 
 from trase_ns.editing.edits import Edits, SceneObject
 from trase_ns.scene.field import Field
