@@ -1,7 +1,15 @@
 import torch
+from balls import balls, camera, spots  # noqa: F401 - fixtures
 
+from trase_ns.render import render_view
 from trase_ns.segmentation.objects import Segmentation
-from trase_ns.segmentation.pictures import NO_OBJECT, Overlay, segment_colours, selection_overlay
+from trase_ns.segmentation.pictures import (
+    NO_OBJECT,
+    Overlay,
+    segment_colours,
+    segmentation_pictures,
+    selection_overlay,
+)
 
 
 def test_each_gaussian_has_the_colour_of_its_object_and_grey_without_one():
@@ -40,3 +48,47 @@ def test_overlay_stays_in_range():
     picture = selection_overlay(rgb, weight)
     assert picture.min() >= 0
     assert picture.max() <= 1
+
+
+def pixel(picture, spot):
+    return picture[int(spot[1]), int(spot[0])]
+
+
+def test_pictures_show_objects_and_selection(balls, camera, spots):  # noqa: F811
+    left, right, _ = spots
+    gaussians = balls.scene().at(0.0)
+    rgb = render_view(gaussians, camera).color.detach().clamp(0, 1)
+    palette = balls.segmentation.palette
+    pictures = segmentation_pictures(gaussians, camera, rgb, balls.segmentation, None)
+    torch.testing.assert_close(pixel(pictures["segments"], left), palette[0], atol=0.05, rtol=0)
+    torch.testing.assert_close(pixel(pictures["segments"], right), palette[1], atol=0.05, rtol=0)
+    assert torch.equal(pictures["selection"], rgb)
+
+    picture = segmentation_pictures(gaussians, camera, rgb, balls.segmentation, torch.arange(100) < 60)["selection"]
+    overlay = Overlay()
+    tinted = torch.lerp(pixel(rgb, left), torch.tensor(overlay.tint), overlay.strength)
+    torch.testing.assert_close(pixel(picture, left), tinted, atol=0.05, rtol=0)
+    torch.testing.assert_close(pixel(picture, right), pixel(rgb, right) * overlay.dim, atol=0.02, rtol=0)
+
+
+def test_pictures_of_some_gaussians(balls, camera, spots):  # noqa: F811
+    keep = torch.arange(100) >= 60
+    gaussians, rgb = balls.scene().at(0.0).subset(keep), torch.zeros(64, 96, 3)
+    pictures = segmentation_pictures(gaussians, camera, rgb, balls.segmentation, torch.arange(100) < 60, keep)
+    torch.testing.assert_close(pixel(pictures["segments"], spots[1]), balls.segmentation.palette[1], atol=0.05, rtol=0)
+    assert pictures["selection"].abs().max() == 0  # the selected ball is not among them
+
+
+def test_a_selection_without_objects_is_shown_on_grey(balls, camera, spots):  # noqa: F811
+    rgb = torch.rand(64, 96, 3)
+    pictures = segmentation_pictures(balls.scene().at(0.0), camera, rgb, None, torch.arange(100) < 60)
+    assert torch.equal(pictures["segments"], rgb.mean(-1, keepdim=True).expand(64, 96, 3))
+    assert not torch.equal(pictures["selection"], rgb)
+
+
+def test_pictures_while_the_objects_are_of_an_earlier_scene(balls, camera):  # noqa: F811
+    rgb = torch.rand(64, 96, 3)
+    old = Segmentation.from_members([torch.arange(3)], 105)
+    pictures = segmentation_pictures(balls.scene().at(0.0), camera, rgb, old, torch.zeros(105, dtype=torch.bool))
+    assert torch.equal(pictures["selection"], rgb)
+    assert torch.equal(pictures["segments"], rgb.mean(-1, keepdim=True).expand(64, 96, 3))

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from trase_ns.editing.studio import Studio
 from trase_ns.errors import UserError
-from trase_ns.viewer.controller import SegmentationController
 from trase_ns.viewer.playback import Playback
 
 pytestmark = pytest.mark.slow  # importing the viewer takes most of it
@@ -37,8 +37,8 @@ def served(new_balls, host_module, tmp_path_factory):
 
         def __init__(self):
             super().__init__()
-            self.controller = SegmentationController(balls.scene, lambda: balls.segmentation)
-            self.segmentation_panel = host_module.NerfstudioPanel(self.controller, Playback(balls.scene))
+            self.studio = Studio(balls.scene, lambda: balls.segmentation)
+            self.segmentation_panel = host_module.NerfstudioPanel(self.studio, Playback(balls.scene))
 
     class Pipeline(torch.nn.Module):
         def __init__(self):
@@ -82,8 +82,8 @@ def viewer(served):
         viewer.viser_server.scene.remove_pointer_callback()
     panel._subtract._impl.value = False
     panel._similarity._impl.value = 0.0
-    panel.controller.set_similarity(0.0)
-    panel.controller.clear()
+    panel.studio.set_similarity(0.0)
+    panel.studio.clear()
     viewer.control_panel.time = 0.0
     return viewer
 
@@ -162,14 +162,14 @@ def test_subtract_and_clear(viewer, panel):
 def test_the_slider_sets_the_threshold(viewer, panel):
     panel._similarity._impl.value = 0.7
     press(panel._similarity)
-    assert panel.controller.state.similarity == 0.7
+    assert panel.studio.similarity == 0.7
 
 
 @pytest.mark.parametrize(("value", "kept"), [(float("nan"), 0.0), (7.0, 1.0)])
 def test_a_slider_value_that_is_not_taken_does_not_stay(viewer, panel, value, kept):
     panel._similarity._impl.value = value
     press(panel._similarity)
-    assert panel.controller.state.similarity == panel._similarity.value == kept
+    assert panel.studio.similarity == panel._similarity.value == kept
 
 
 def test_the_first_click_shows_the_selection(viewer, panel):
@@ -205,7 +205,7 @@ def test_training_that_changes_the_gaussians_is_told(viewer, panel, balls):
     press(panel._start)
     click(viewer, *LEFT)
     balls.densify(range(10, 100))
-    panel.controller.refresh()
+    panel.studio.refresh()
     assert panel._status.content.startswith("0 of 90 Gaussians selected")
     assert "click again" in panel._status.content
 
@@ -275,7 +275,7 @@ def test_view_camera_refuses_a_fisheye(viewer, host_module):
 
 
 def test_messages_are_shown_as_they_are():
-    from trase_ns.viewer.panel import plain
+    from trase_ns.viewer.text import plain
 
     assert plain("a <b> {c} *d* [e]") == r"a \<b\> \{c\} \*d\* \[e\]"
 

@@ -15,6 +15,14 @@ class BoundedStrategy(DefaultStrategy):
 
     max_gaussians: int = 1_000_000
 
+    def step_post_backward(
+        self, params: Any, optimizers: Any, state: dict[str, Any], step: int, info: dict[str, Any], packed: bool = False
+    ) -> None:
+        """Do what is due after a step; state["origin"] then says for each Gaussian which one before it came from."""
+        # gsplat clones, splits and prunes whatever tensors the state holds along with the parameters.
+        state["origin"] = torch.arange(len(params["means"]), device=params["means"].device)
+        super().step_post_backward(params, optimizers, state, step, info, packed)
+
     @torch.no_grad()
     def _grow_gs(self, params: Any, optimizers: Any, state: dict[str, Any], step: int) -> tuple[int, int]:
         # Each Gaussian over the threshold adds one; where there is no room for all, those with the highest gradient go.

@@ -17,6 +17,7 @@ from nerfstudio.utils.colors import get_color
 from nerfstudio.viewer.render_state_machine import RenderStateMachine
 from torch import Tensor, nn
 
+from trase_ns.editing.studio import Studio
 from trase_ns.learning.features import FeatureStage, FeatureStageConfig
 from trase_ns.learning.motion_evidence import motion_evidence
 from trase_ns.learning.smoothing import Neighbours
@@ -32,12 +33,13 @@ from trase_ns.plugin.preset import preset
 from trase_ns.plugin.stages import FEATURES, Stage, stage_at, stages
 from trase_ns.plugin.training_views import TrainingViews
 from trase_ns.render import render_view
+from trase_ns.scene.camera import Camera
 from trase_ns.scene.deformation import DeformationField
 from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.scene.moments import Moments
 from trase_ns.scene.motion_basis import MotionBasis
 from trase_ns.scene.spherical_harmonics import sh0_to_rgb
 from trase_ns.segmentation.objects import Segmentation
-from trase_ns.viewer.controller import SegmentationController
 from trase_ns.viewer.nerfstudio_host import NerfstudioPanel
 from trase_ns.viewer.outputs import view_outputs
 from trase_ns.viewer.playback import Playback
@@ -180,14 +182,14 @@ class TraseModel(SplatfactoModel):
         self.crop_box = None
         self.step = 0
         self._feature_stage: FeatureStage | None = None
-        self.playback = Playback(lambda: self.scene)
         self.views: TrainingViews | None = None
         self.tracker: Tracker | None = None
-        self.controller = SegmentationController(
-            lambda: self.scene, lambda: self.segmentation, moments=self.playback.moments
-        )
+        self.studio = Studio(lambda: self.scene, lambda: self.segmentation)
+        self.playback = Playback(self.studio.scene, self.studio.moments)
+        self._moments = Moments()
+        self._in_viewer = False
         # Nerfstudio finds the panel as a public attribute.
-        self.panel = NerfstudioPanel(self.controller, self.playback)
+        self.panel = NerfstudioPanel(self.studio, self.playback)
 
     @property
     def scene(self) -> DynamicGaussians:
@@ -265,7 +267,7 @@ class TraseModel(SplatfactoModel):
         """Clone, split and prune after a geometry step."""
         if self.stage.name != FEATURES:
             super().step_post_backward(step)
-            self.controller.refresh()
+            self.studio.refresh(self.strategy_state.get("origin"))
 
     def get_outputs(self, camera: Cameras) -> dict[str, Any]:
         """Render a Nerfstudio camera; in the feature stage of a training nothing is rendered.
@@ -278,15 +280,7 @@ class TraseModel(SplatfactoModel):
         """
         view = scene_camera(camera, self.device)
         if not self.training:
-            return view_outputs(
-                self.playback.at(view.time),
-                view,
-                self.background_color.to(self.device),
-                self.controller,
-                self.active_sh_degree,
-                self.crop_box,
-                self.config.rasterize_mode,
-            )
+            return self._looked_at(view)
         if self.stage.name == FEATURES:
             return {"camera": view}
         hints = camera.metadata or {}
@@ -310,6 +304,30 @@ class TraseModel(SplatfactoModel):
         self.strategy.step_pre_backward(self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info)
         return {"rgb": rendered.color, "background": background}
 
+    def _looked_at(self, view: Camera) -> dict[str, Tensor]:
+        """Render all that can be looked at: the edited scene for the viewer, the trained one for all other programs."""
+        studio = self.studio
+        if self._in_viewer:
+            gaussians, selected = self.playback.at(view.time), studio.selection()
+            segmentation = studio.segmentation()
+        else:
+            gaussians, selected = self._moments.at(self.scene, view.time), None
+            segmentation = self.segmentation
+        background = self.background_color.to(self.device)
+        sh_degree = self.active_sh_degree
+        if gaussians.sh_degree > self.config.sh_degree:
+            sh_degree = gaussians.sh_degree  # of something that was brought in
+        return view_outputs(
+            gaussians,
+            view,
+            background,
+            segmentation,
+            selected,
+            sh_degree,
+            self.crop_box,
+            self.config.rasterize_mode,
+        )
+
     def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Any]:
         """Render a Nerfstudio camera as it is outside training; what `obb_box` leaves out is not drawn.
 
@@ -328,9 +346,11 @@ class TraseModel(SplatfactoModel):
         stops = isinstance(getattr(tracer, "__self__", None), RenderStateMachine)
         if stops:
             sys.settrace(None)
+        self._in_viewer = stops
         try:
             outputs = super().get_outputs_for_camera(camera, obb_box)
         finally:
+            self._in_viewer = False
             if stops:
                 sys.settrace(tracer)
         return outputs

@@ -13,9 +13,9 @@ from nerfstudio.cameras.cameras import CameraType
 from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO, Viewer
 from nerfstudio.viewer.viewer_elements import ViewerControl
 
+from trase_ns.editing.studio import Studio
 from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
-from trase_ns.viewer.controller import SegmentationController
 from trase_ns.viewer.host import Host
 from trase_ns.viewer.panel import Panel
 from trase_ns.viewer.playback import Playback
@@ -32,20 +32,20 @@ class NerfstudioPanel(ViewerControl):
         panel: the panel, once the viewer has started.
 
     Args:
-        controller: the selection that the panel shows and changes.
+        studio: the scene that the panel shows and changes.
         playback: what the viewer shows; None for one that cannot be baked.
     """
 
     panel: Panel
 
-    def __init__(self, controller: SegmentationController, playback: Playback | None = None):
-        self.controller = controller
+    def __init__(self, studio: Studio, playback: Playback | None = None):
+        self.studio = studio
         self.playback = playback
 
     def _setup(self, viewer: Viewer) -> None:
         """Build the panel; Nerfstudio calls this when the viewer starts."""
         super()._setup(viewer)
-        self.panel = Panel(NerfstudioHost(viewer), self.controller, self.playback)
+        self.panel = Panel(NerfstudioHost(viewer), self.studio, self.playback)
 
 
 class NerfstudioHost(Host):

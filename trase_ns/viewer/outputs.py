@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from trase_ns.render import render_view
+from trase_ns.segmentation.pictures import segmentation_pictures
 
 if TYPE_CHECKING:
     from nerfstudio.data.scene_box import OrientedBox
 
     from trase_ns.scene.camera import Camera
     from trase_ns.scene.gaussians import Gaussians
-    from trase_ns.viewer.controller import SegmentationController
+    from trase_ns.segmentation.objects import Segmentation
 
 
 @torch.no_grad()
@@ -22,7 +23,8 @@ def view_outputs(
     gaussians: Gaussians,
     camera: Camera,
     background: Tensor,
-    controller: SegmentationController,
+    segmentation: Segmentation | None = None,
+    selected: Tensor | None = None,
     sh_degree: int | None = None,
     crop: OrientedBox | None = None,
     rasterize_mode: str = "classic",
@@ -33,7 +35,8 @@ def view_outputs(
         gaussians: the Gaussians at the camera's time.
         camera: the view.
         background: [3] colour behind them.
-        controller: what is selected.
+        segmentation: the objects of the scene, or None.
+        selected: bool [N], what is selected of the scene, or None.
         sh_degree: degree of the harmonics in use; None for all.
         crop: show only Gaussians inside this box.
         rasterize_mode: "classic" or "antialiased".
@@ -57,5 +60,5 @@ def view_outputs(
         "depth": depth,
         "accumulation": view.alpha,
         "background": background.expand(camera.height, camera.width, 3),
-        **controller.pictures(gaussians, camera, color, keep, rasterize_mode=rasterize_mode),
+        **segmentation_pictures(gaussians, camera, color, segmentation, selected, keep, rasterize_mode=rasterize_mode),
     }

@@ -1,8 +1,7 @@
-"""The segmentation panel: a thin view of the controller, in any viewer."""
+"""The segmentation panel: a thin view of the studio, in any viewer."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import viser
 
 from trase_ns.console import console
+from trase_ns.editing.studio import GRANULARITIES, Studio
 from trase_ns.errors import UserError
-from trase_ns.viewer.controller import GRANULARITIES, SegmentationController
 from trase_ns.viewer.host import Host
 from trase_ns.viewer.playback import Playback
+from trase_ns.viewer.text import plain
 
 
 class Panel:
@@ -23,13 +23,13 @@ class Panel:
 
     Args:
         host: the viewer.
-        controller: the selection that the panel shows and changes.
+        studio: the selection that the panel shows and changes.
         playback: what the viewer shows; None for one that cannot be baked.
     """
 
-    def __init__(self, host: Host, controller: SegmentationController, playback: Playback | None = None):
+    def __init__(self, host: Host, studio: Studio, playback: Playback | None = None):
         self.host = host
-        self.controller = controller
+        self.studio = studio
         self.playback = playback
         gui = host.server.gui
         with gui.add_folder("Segmentation", order=host.order):
@@ -46,7 +46,7 @@ class Panel:
                 min=0.0,
                 max=1.0,
                 step=0.01,
-                initial_value=self.controller.state.similarity,
+                initial_value=self.studio.similarity,
                 hint="Least similarity of a selected Gaussian to its object: higher drops the doubtful ones",
             )
             self._clear = gui.add_button("Clear selection", icon=viser.Icon.ERASER)
@@ -61,8 +61,8 @@ class Panel:
         self._stop.on_click(lambda _: self._attempt(self.host.server.scene.remove_pointer_callback))
         self._similarity.on_update(lambda _: self._attempt(self._set_similarity))
         self._smooth.on_update(lambda _: self._attempt(self._set_smooth))
-        self._clear.on_click(lambda _: self._attempt(self.controller.clear))
-        self.controller.subscribe(self._show)
+        self._clear.on_click(lambda _: self._attempt(self.studio.clear))
+        self.studio.subscribe(self._show)
         self._show()
 
     def _listen(self) -> None:
@@ -82,20 +82,20 @@ class Panel:
     def _select(self, event: viser.ScenePointerEvent) -> None:
         spot = self.host.spot(event)
         with self.host.lock:
-            first = self.controller.selection() is None
-            self.controller.click(*spot, self._subtract.value, self._granularity.value)
+            first = self.studio.selection() is None
+            self.studio.click(*spot, self._subtract.value, self._granularity.value)
             if first:
                 self.host.show_output("selection")
 
     def _set_similarity(self) -> None:
-        """Take the slider's value; put the slider back where the controller does not take it."""
-        controller = self.controller
+        """Take the slider's value; put the slider back where the studio does not take it."""
+        studio = self.studio
         try:
-            if self._similarity.value != controller.state.similarity:
-                controller.set_similarity(self._similarity.value)
+            if self._similarity.value != studio.similarity:
+                studio.set_similarity(self._similarity.value)
         finally:
-            if self._similarity.value != controller.state.similarity:
-                self._similarity.value = controller.state.similarity
+            if self._similarity.value != studio.similarity:
+                self._similarity.value = studio.similarity
 
     def _set_smooth(self) -> None:
         """Bake the scene, or show it as it is again; untick the box where there is nothing to bake."""
@@ -123,18 +123,13 @@ class Panel:
             self._say(f"{type(error).__name__}: {error} (the terminal has the details)")
 
     def _show(self) -> None:
-        """Show the state of the controller and render anew."""
-        counts = self.controller.counts()
+        """Show the state of the studio and render anew."""
+        counts = self.studio.counts()
         objects = "1 object" if counts.objects == 1 else f"{counts.objects} objects"
         self._summary = f"{counts.gaussians:,} of {counts.total:,} Gaussians selected ({objects})"
-        self._say(self.controller.state.message)
+        self._say(self.studio.message)
         self.host.rerender()
 
     def _say(self, message: str) -> None:
         """Show `message` below what is selected."""
         self._status.content = f"{self._summary}\n\n{plain(message)}".strip()
-
-
-def plain(text: str) -> str:
-    """Return `text` with the characters escaped that the page would take for markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)

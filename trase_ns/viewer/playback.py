@@ -27,11 +27,12 @@ class Playback:
 
     Args:
         scene: returns the scene as it is now.
+        moments: where the Gaussians are kept; give that of others who look at the same scene.
     """
 
-    def __init__(self, scene: Callable[[], DynamicGaussians]):
+    def __init__(self, scene: Callable[[], DynamicGaussians], moments: Moments | None = None):
         self._scene = scene
-        self.moments = Moments()
+        self.moments = moments or Moments()
         self._baked: tuple[list[tuple], Baked] | None = None
 
     def at(self, time: float) -> Gaussians:
