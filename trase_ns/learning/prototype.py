@@ -72,8 +72,9 @@ def temperatures(
         inside: [P, M] 0 or 1, which segments cover each pixel.
         prototypes: [M, F] mean feature of each segment.
         sizes: [M] pixels of each segment in the whole frame.
-        kind: "paper" as in the text below equation 3, and at least LEAST_TEMPERATURE; "program": ten times that,
-            from 0.1 to 1, as the authors' program has it.
+        kind: "paper" as in the text below equation 3, and at least LEAST_TEMPERATURE: the loss vanishes as soon as
+            segments can be told apart; "program": ten times that, from 0.1 to 1, as in the authors' program, which
+            goes on to make them compact.
     """
     # By matrix products the distance of close points would be noise.
     distances = torch.cdist(directions, prototypes, compute_mode="donot_use_mm_for_euclid_dist")
