@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes and checksums."""
+"""Files that are whole or absent: atomic writes of a file and of the files of a folder, and checksums."""
 
 from __future__ import annotations
 
@@ -46,6 +46,42 @@ def atomic_write(path: Path, staging: Path | None = None) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path, overwrite: bool = False, stale: str = "") -> Iterator[Path]:
+    """Yield a temporary folder; when the block ends well, all files in it appear in `folder`, else none.
+
+    Args:
+        folder: receives the files, in the folders that they lie in. It is made if it is missing.
+        overwrite: replace files of the same names. Other files stay.
+        stale: pattern of names of older files in `folder` that are no longer true and go, as in "frame[0-9]*.png".
+
+    Raises:
+        UserError: the folder holds files and `overwrite` is false, it cannot be written, or the disk is full.
+    """
+    folder = Path(folder)
+    if not overwrite and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise UserError(f"{folder} holds files already. Add --overwrite, or choose another folder.")
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder) as name:
+            staging = Path(name)
+            yield staging
+            for old in sorted(folder.glob(stale)) if stale else ():
+                old.unlink()
+            for path in sorted(path for path in staging.rglob("*") if path.is_file()):
+                target = folder / path.relative_to(staging)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {folder}: {error.strerror or error}. Free space or choose another folder."
+        ) from error
+    finally:
+        if made and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def sha256(path: Path) -> str:

@@ -15,6 +15,7 @@ from trase_ns.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from trase_ns.plugin.opened import Opened
     from trase_ns.plugin.run import Run
     from trase_ns.segmentation.clicks import Prompt
 
@@ -60,7 +61,7 @@ Options = Annotated[SelectionOptions, tyro.conf.arg(name="")]
 """`SelectionOptions` without a prefix on the command line."""
 
 
-def choose(run: Run, options: SelectionOptions) -> Tensor | None:
+def choose(run: Run | Opened, options: SelectionOptions) -> Tensor | None:
     """Return the Gaussians that `options` choose, bool [N] on the run's device, or None for the whole scene.
 
     Raises:
@@ -82,7 +83,7 @@ def describe(mask: Tensor | None, total: int) -> str:
     return f"the whole scene, {total:,} Gaussians" if mask is None else f"{int(mask.sum()):,} of {total:,} Gaussians"
 
 
-def parse_click(run: Run, text: str, positive: bool = True, granularity: str = "auto") -> Prompt:
+def parse_click(run: Run | Opened, text: str, positive: bool = True, granularity: str = "auto") -> Prompt:
     """Turn FRAME,X,Y into a prompt.
 
     Args:
@@ -111,7 +112,7 @@ def parse_click(run: Run, text: str, positive: bool = True, granularity: str = "
     return to_prompt(run, Click(frame, x, y, positive, level))
 
 
-def _from_clicks(run: Run, options: SelectionOptions) -> Tensor:
+def _from_clicks(run: Run | Opened, options: SelectionOptions) -> Tensor:
     from trase_ns.segmentation.clicks import select
 
     prompts = [parse_click(run, text, True, options.granularity) for text in chain(*options.click)]
@@ -122,7 +123,7 @@ def _from_clicks(run: Run, options: SelectionOptions) -> Tensor:
     return selection.mask
 
 
-def _from_objects(run: Run, objects: list[int]) -> Tensor:
+def _from_objects(run: Run | Opened, objects: list[int]) -> Tensor:
     import torch
 
     if run.segmentation is None:
@@ -134,12 +135,12 @@ def _from_objects(run: Run, objects: list[int]) -> Tensor:
     return torch.stack([run.segmentation.members(number) for number in objects]).any(dim=0)
 
 
-def _from_file(run: Run, path: Path | None) -> Tensor | None:
+def _from_file(run: Run | Opened, path: Path | None) -> Tensor | None:
     from trase_ns.segmentation.selection_file import FILE_NAME, load_selection
 
     if path is None:
-        path = run.directory / FILE_NAME
-        if not path.exists():
+        path = None if run.directory is None else run.directory / FILE_NAME
+        if path is None or not path.exists():
             return None
         console.print(f"taking the selection saved in {path} (--whole takes all)", highlight=False)
     return load_selection(path, len(run.scene))[0].to(run.scene.device)

@@ -69,3 +69,15 @@ class Camera:
     def scaled(self, factor: float) -> Camera:
         """Return this camera with the image size multiplied by `factor` (rounded, at least one pixel)."""
         return self.resized(max(1, round(self.width * factor)), max(1, round(self.height * factor)))
+
+    def reshaped(self, width: int, height: int) -> Camera:
+        """Return this camera with an image of width x height pixels, the same shape of pixels and vertical view.
+
+        The centre of the view keeps its share of the picture; more or less is seen at the sides.
+        """
+        factor = height / self.height
+        K = self.K.clone()
+        K[0] *= width / self.width
+        K[0, 0] = self.K[0, 0] * factor
+        K[1] *= factor
+        return replace(self, K=K, width=int(width), height=int(height))
