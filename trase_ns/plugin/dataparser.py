@@ -14,6 +14,7 @@ from nerfstudio.data.scene_box import SceneBox
 
 from trase_ns.capture import Capture, load_capture
 from trase_ns.capture.frame import Frame
+from trase_ns.capture.load import Format
 from trase_ns.capture.undistort import pinhole
 from trase_ns.capture.world import World, normalise, points_in_view
 from trase_ns.errors import UserError
@@ -27,7 +28,13 @@ class TraseDataParserConfig(KeepsUp, DataParserConfig):
 
     _target: type = field(default_factory=lambda: TraseDataParser)
     data: Path = Path()
-    """Folder with transforms.json (or D-NeRF's transforms_train.json, ...)."""
+    """Folder of the data set."""
+    format: Format = "auto"
+    """Layout of the data set. auto: by the files in its folder."""
+    image_scale: int | None = None
+    """Read the pictures that were made smaller by this factor (rgb/2x, images_2x). Default: 2 where there are any."""
+    moments: tuple[int, int] | None = field(default_factory=lambda: preset().moments)
+    """Of several cameras, only the pictures numbered from the first up to, not including, the second."""
     time_from_order: bool = False
     """Give the frames times in [0, 1] by their order instead of reading `time` from the file."""
     eval_every: int = 8
@@ -36,6 +43,8 @@ class TraseDataParserConfig(KeepsUp, DataParserConfig):
     """Divide the image size by this, 1 or more. Default: so that a picture has at most max_pixels."""
     max_pixels: int = field(default_factory=lambda: preset().max_pixels)
     """Pixels of a training picture at most, if downscale_factor is not given."""
+    max_points: int = field(default_factory=lambda: preset().max_gaussians // 2)
+    """Sparse points at most that start Gaussians; of more, as many are drawn at random."""
     random_seeds: int = field(default_factory=lambda: preset().random_seeds)
     """Random points in the cameras' view that start the Gaussians beside the sparse points."""
     random_seeds_without_points: int = field(default_factory=lambda: preset().random_seeds_without_points)
@@ -61,7 +70,12 @@ class TraseDataParser(DataParser):
             if self.config.data == Path():
                 raise UserError("no data: name the folder of the capture with --data DIR")
             self._capture = load_capture(
-                self.config.data, time_from_order=self.config.time_from_order, eval_every=self.config.eval_every
+                self.config.data,
+                time_from_order=self.config.time_from_order,
+                eval_every=self.config.eval_every,
+                format=self.config.format,
+                image_scale=self.config.image_scale,
+                moments=self.config.moments,
             )
         return self._capture
 
@@ -72,7 +86,7 @@ class TraseDataParser(DataParser):
         if not frames:
             raise UserError(f"{self.config.data}: no frame to train on; every frame is held out")
 
-        world = normalise(np.stack([frame.c2w for frame in capture.frames]), capture.seed_points)
+        world = normalise(np.stack([frame.c2w for frame in capture.frames]), capture.seed_points, capture.bounds)
         metadata: dict = {"frames": frames}
         if split == "train":
             points, colors = self._seeds(capture, frames, world)
@@ -124,8 +138,10 @@ class TraseDataParser(DataParser):
         # Far surfaces have sparse points or are few: random seeds serve what moves, in the near half of the view.
         far = (world.near + world.far) / 2 if len(sparse) else world.far
         random = points_in_view(poses, tan, world.near, far, count, seed=0)
+        colored = capture.seed_colors if capture.seed_colors is not None else np.full((len(sparse), 3), 128, np.uint8)
+        if len(sparse) > self.config.max_points:
+            kept = np.random.default_rng(0).choice(len(sparse), self.config.max_points, replace=False)
+            sparse, colored = sparse[kept], colored[kept]
         points = np.concatenate([world.points(sparse).astype(np.float32), random])
-        colors = np.full((len(points), 3), 128, np.uint8)
-        if len(sparse) and capture.seed_colors is not None:
-            colors[: len(sparse)] = capture.seed_colors
+        colors = np.concatenate([colored, np.full((len(random), 3), 128, np.uint8)])
         return torch.from_numpy(points), torch.from_numpy(colors)

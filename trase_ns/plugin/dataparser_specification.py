@@ -6,5 +6,5 @@ from trase_ns.plugin.dataparser import TraseDataParserConfig
 
 trase = DataParserSpecification(
     config=TraseDataParserConfig(),
-    description="A moving scene: transforms.json with a time for each frame, or D-NeRF's layout.",
+    description="A moving scene: Nerfstudio's transforms.json with times, or the layout of a known data set.",
 )

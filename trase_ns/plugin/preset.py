@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
 from trase_ns.errors import UserError
+
+PRESETS = ("cpu", "cuda", "motion", "rig")
+# Of data sets: a base for each device and what differs from it.
+FAMILIES = ("nerf-ds", "hypernerf", "dnerf", "dycheck", "neu3d", "immersive", "technicolor")
+
+_family: ContextVar[str | None] = ContextVar("family", default=None)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Preset:
     feature_steps: int
     feature_pixels: int
     steps_per_save: int
+    moments: tuple[int, int] | None = None
 
 
 def device() -> Literal["cpu", "cuda"]:
@@ -53,9 +63,8 @@ def device() -> Literal["cpu", "cuda"]:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@lru_cache(maxsize=1)
 def preset() -> Preset:
-    """Return the preset of this machine's device, from `trase_ns/configs`.
+    """Return the preset of this machine's device, or of the family of `for_family`, from `trase_ns/configs`.
 
     The environment variable TRASE_PRESET ("cpu", "cuda", "motion" or "rig") asks for another one: "motion" follows
     things that move far, which the schedules of the devices average away; "rig" follows fast things that several
@@ -64,8 +73,38 @@ def preset() -> Preset:
     Raises:
         UserError: TRASE_PRESET names no preset.
     """
-    name = os.environ.get("TRASE_PRESET") or device()
-    path = files("trase_ns") / "configs" / f"{name}.yaml"
-    if name not in ("cpu", "cuda", "motion", "rig"):
+    return chosen(_family.get())
+
+
+@contextmanager
+def for_family(name: str) -> Iterator[None]:
+    """Let `preset` return that of a family of data sets, one of `FAMILIES`."""
+    token = _family.set(name)
+    try:
+        yield
+    finally:
+        _family.reset(token)
+
+
+@cache
+def chosen(family: str | None) -> Preset:
+    """Return the preset that TRASE_PRESET asks for, else that of `family`, else that of the device; read once.
+
+    Raises:
+        UserError: TRASE_PRESET names no preset.
+    """
+    name = os.environ.get("TRASE_PRESET")
+    if name and name not in PRESETS:
         raise UserError(f"TRASE_PRESET is {name!r}: set it to cpu, cuda, motion or rig, or unset it")
-    return Preset(**yaml.safe_load(path.read_text(encoding="utf8")))
+    if name or family is None:
+        return Preset(**_read(name or device()))
+    settings = _read(family)
+    own = settings[device()]
+    base = _read(own.pop("preset"))
+    moments = settings.get("moments")
+    return Preset(**{**base, **own, "moments": tuple(moments) if moments else None})
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = files("trase_ns") / "configs" / f"{name}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf8"))
