@@ -1,0 +1,94 @@
+"""Networks of the transformers library: from a folder, its cache or a download; tensors and JSON, never code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trase_ns.console import console
+from trase_ns.errors import UserError
+
+
+class Pretrained(NamedTuple):
+    """A kind of network.
+
+    Attributes:
+        model_type: what its config.json must say.
+        model: class of the network in transformers.
+        processor: class of what prepares text and pictures for it.
+        name: where its weights are on huggingface.co.
+    """
+
+    model_type: str
+    model: str
+    processor: str
+    name: str
+
+
+INSTALL = "text prompts need the package transformers: install it with `pip install 'trase_ns[text]'`."
+
+
+def load_pretrained(kind: Pretrained, checkpoint: Path | None, device: str) -> tuple[Any, Any]:
+    """Load a network and its processor; weights are read from safetensors alone.
+
+    What is in the cache of huggingface_hub is taken without a look at the network.
+
+    Args:
+        kind: what to load.
+        checkpoint: folder with config.json, model.safetensors and the files of the processor; by default
+            `kind.name` from the cache, or downloaded.
+        device: where to put the network.
+
+    Returns:
+        the network, float32 in evaluation mode, and its processor.
+
+    Raises:
+        UserError: transformers is missing, the folder holds something else or damaged files, or the download failed.
+    """
+    try:
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise UserError(INSTALL) from error
+    if checkpoint is not None:
+        if not checkpoint.is_dir():
+            raise UserError(f"--checkpoint {checkpoint} is no folder: name one with config.json and model.safetensors.")
+        source, advice = str(checkpoint), f"correct --checkpoint, or download {kind.name} again."
+    else:
+        source = kind.name
+        advice = (
+            f"download it by other means (`hf download {kind.name} --local-dir FOLDER`) and pass --checkpoint FOLDER."
+        )
+    try:
+        try:
+            model, processor = _read(kind, source, offline=True)
+        except OSError:
+            if checkpoint is not None:
+                raise
+            console.print(f"downloading {source} from huggingface.co", highlight=False)
+            model, processor = _read(kind, source, offline=False)
+    except UserError:
+        raise
+    except Exception as error:  # network, disk, JSON, safetensors and torch raise errors of many kinds
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise UserError(f"cannot load {source} ({reason}): {advice}") from error
+    return model.float().eval().to(device), processor
+
+
+def check_length(tokens: int, most: int, text: str) -> None:
+    """Raise a UserError where a text has more tokens than a network reads."""
+    if tokens > most:
+        raise UserError(f"the text {text[:40]!r}... has {tokens} tokens, the network reads {most}: shorten it.")
+
+
+def _read(kind: Pretrained, source: str, offline: bool) -> tuple[Any, Any]:
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(source, local_files_only=offline, trust_remote_code=False)
+    if config.model_type != kind.model_type:
+        raise UserError(f"{source} holds a network of type {config.model_type}, not {kind.model_type}.")
+    # The classes are transformers' own: code that a folder may bring is not even looked for.
+    processor = getattr(transformers, kind.processor).from_pretrained(
+        source, local_files_only=offline, trust_remote_code=False
+    )
+    model = getattr(transformers, kind.model).from_pretrained(source, local_files_only=offline, use_safetensors=True)
+    return model, processor
