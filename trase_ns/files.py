@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,13 +49,13 @@ def atomic_write(path: Path, staging: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(folder: Path, overwrite: bool = False, stale: str = "") -> Iterator[Path]:
+def atomic_folder(folder: Path, overwrite: bool = False, stale: Sequence[str] = ()) -> Iterator[Path]:
     """Yield a temporary folder; when the block ends well, all files in it appear in `folder`, else none.
 
     Args:
         folder: receives the files, in the folders that they lie in. It is made if it is missing.
         overwrite: replace files of the same names. Other files stay.
-        stale: pattern of names of older files in `folder` that are no longer true and go, as in "frame[0-9]*.png".
+        stale: patterns of older files in `folder` that are no longer true and go, as in "frame[0-9]*.png".
 
     Raises:
         UserError: the folder holds files and `overwrite` is false, it cannot be written, or the disk is full.
@@ -64,13 +64,14 @@ def atomic_folder(folder: Path, overwrite: bool = False, stale: str = "") -> Ite
     if not overwrite and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise UserError(f"{folder} holds files already. Add --overwrite, or choose another folder.")
     made = not folder.exists()
+    old = [path for pattern in stale for path in folder.glob(pattern)] if not made else []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder) as name:
             staging = Path(name)
             yield staging
-            for old in sorted(folder.glob(stale)) if stale else ():
-                old.unlink()
+            for path in old:
+                path.unlink(missing_ok=True)
             for path in sorted(path for path in staging.rglob("*") if path.is_file()):
                 target = folder / path.relative_to(staging)
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def write_pictures(
     Raises:
         UserError: the folder holds files and `overwrite` is false, or it cannot be written.
     """
-    with atomic_folder(folder, overwrite, NUMBERED) as staging:
+    with atomic_folder(folder, overwrite, [NUMBERED]) as staging:
         for name, picture in zip(names, pictures):
             save_png(picture, staging / f"{name}.png")
     return [Path(folder) / f"{name}.png" for name in names]

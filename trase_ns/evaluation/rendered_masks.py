@@ -126,7 +126,7 @@ def write_label_images(
         for i, name in enumerate(object_names or default_names(segmentation))
     ]
     moments = Moments(1)
-    with atomic_folder(folder, overwrite, f"*/{NUMBERED}") as staging:
+    with atomic_folder(folder, overwrite, [f"{LABELS}/{NUMBERED}", f"{COLORS}/{NUMBERED}"]) as staging:
         for camera, name in track(list(zip(cameras, names)), "rendering labels"):
             labels = label_image(moments.at(scene, camera.time), segmentation, camera).cpu().numpy()
             save_png((labels + 1).astype(np.uint16), staging / LABELS / f"{name}.png")
