@@ -85,6 +85,7 @@ class StandaloneHost(Host):
         title: str = "trase",
     ):
         self._render = render
+        self.cameras = tuple(cameras)
         self._home = cameras[0].to("cpu")
         forward = self._home.viewmat[2, :3].double().numpy()
         ahead = float(forward @ (np.asarray(centre, dtype=np.float64) - self._home.position.double().numpy()))
@@ -187,7 +188,7 @@ class StandaloneHost(Host):
                 "Resolution", min=128, max=2048, step=32, initial_value=LONGEST, hint="Pixels of the longer side"
             )
             home = gui.add_button("Reset view", icon=viser.Icon.HOME, hint="Look from where the page looked at first")
-        with gui.add_folder("Time", order=2.0, visible=len(self.times) > 1):
+        with gui.add_folder("Play", order=2.0, visible=len(self.times) > 1):
             self._time = gui.add_slider("Time", min=0.0, max=1.0, step=0.001, initial_value=float(self.times[0]))
             add_play_controls(gui, self.player)
         home.on_click(lambda event: self.place(event.client) if event.client else None)
