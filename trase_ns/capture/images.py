@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from trase_ns.capture.frame import Frame
 from trase_ns.errors import UserError
@@ -52,3 +54,20 @@ def load_image(frame: Frame) -> np.ndarray:
         raise UserError(
             f"image {frame.image_path} cannot be read ({error}): it may be truncated; replace it or remove its frame."
         ) from error
+
+
+def read_picture(path: Path) -> Tensor:
+    """Read any picture file as RGB, [H, W, 3] float32 in [0, 1]; transparency becomes black.
+
+    Raises:
+        UserError: there is no such file, or it is no picture that can be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no picture {path}. Name a PNG or JPEG file.")
+    try:
+        with Image.open(path) as image:
+            rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
+    except IMAGE_ERRORS as error:
+        raise UserError(f"{path} cannot be read as a picture ({error}). Name a PNG or JPEG file.") from error
+    return torch.from_numpy(rgba[..., :3] * rgba[..., 3:])

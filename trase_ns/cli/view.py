@@ -56,14 +56,13 @@ def serve(opened: Opened, host: str, port: int) -> StandaloneHost:
         UserError: it cannot listen there.
     """
     from trase_ns.capture.orbit import looked_at
-    from trase_ns.editing.studio import Studio
     from trase_ns.viewer.outputs import view_outputs
-    from trase_ns.viewer.panel import Panel
+    from trase_ns.viewer.panel import Panel, Place
     from trase_ns.viewer.playback import Playback
     from trase_ns.viewer.standalone import StandaloneHost
 
     scene, background = opened.scene, opened.background.to(opened.scene.device)
-    studio = Studio(lambda: scene, lambda: opened.segmentation)
+    studio = opened.studio()
     playback = Playback(studio.scene, studio.moments)
 
     def render(camera: Camera) -> dict[str, Tensor]:
@@ -75,5 +74,6 @@ def serve(opened: Opened, host: str, port: int) -> StandaloneHost:
     times = sorted({camera.time for camera in opened.cameras}) if moving else [0.0]
     centre = looked_at(opened.cameras, scene)
     shown = StandaloneHost(render, opened.cameras, centre, times, host, port, f"trase: {opened.name}")
-    Panel(shown, studio, playback if moving else None)
+    color = tuple(background.tolist())
+    Panel(shown, studio, playback if moving else None, place=Place(opened.directory, color, opened.world))
     return shown

@@ -184,12 +184,14 @@ COLUMNS = tuple(f.name for f in fields(Edits) if f.type == "Tensor")
 TABLES = tuple(f.name for f in fields(Edits) if f.type != "Tensor")
 
 
-def objects_of(segmentation: Segmentation) -> tuple[SceneObject, ...]:
-    """Return the objects of a segmentation as entries of the list, by falling size, with its colours."""
+def objects_of(segmentation: Segmentation, names: tuple[str, ...] = ()) -> tuple[SceneObject, ...]:
+    """Return the objects of a segmentation as entries of the list, in its order, with its colours and with `names`."""
+    if len(names) != len(segmentation):
+        names = tuple(f"object {number}" for number in range(len(segmentation)))
     colors = segmentation.palette.tolist()
     return tuple(
         SceneObject(
-            name=f"object {number}",
+            name=names[number],
             rows=segmentation.indices[segmentation.indptr[number] : segmentation.indptr[number + 1]],
             color=(colors[number][0], colors[number][1], colors[number][2]),
             support=float(segmentation.support[number]),

@@ -22,6 +22,7 @@ from trase_ns.scene.gaussians import DynamicGaussians
 
 FORMAT = "trase-session"
 VERSION = 1
+SESSION = "session"  # the folder, in that of a run
 FILE_NAME = "session.json"
 MOST_BYTES = 1 << 26  # of session.json
 

@@ -62,6 +62,7 @@ class Studio:
         segmentation: returns the objects of the trained scene, or None as long as there are none.
         moments: where the Gaussians at the times of clicks are kept; give that of the renderer, which has them already.
         folder: where the session is kept; None for nowhere.
+        names: a name for each of the trained objects, or none at all.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Studio:
         segmentation: Callable[[], Segmentation | None],
         moments: Moments | None = None,
         folder: SessionFolder | None = None,
+        names: tuple[str, ...] = (),
     ):
         self.moments = moments or Moments()
         self.folder = folder
@@ -78,10 +80,12 @@ class Studio:
         self.message = ""
         self._base = base
         self._trained_objects = segmentation
+        self._names = names
         self._adopted: Segmentation | None = None
         self._means: Tensor | None = None  # held, so that no other scene gets their memory
         self._history = History(Edits.none(0))
         self._clicks: _Clicks | None = None
+        self._live: tuple[str, Edits] | None = None
         self._shown: tuple[Edits, list[tuple], DynamicGaussians] | None = None
         self._objects: tuple[Edits, Segmentation] | None = None
         self._lock = threading.RLock()
@@ -109,6 +113,10 @@ class Studio:
     def position(self) -> int:
         """Number of steps that are done."""
         return self._history.position
+
+    def trained(self) -> DynamicGaussians:
+        """Return the trained scene, N Gaussians, without gradients."""
+        return self._base().detach()
 
     def scene(self) -> DynamicGaussians:
         """Return the edited scene, M Gaussians; made anew only where edits or training changed something."""
@@ -169,6 +177,10 @@ class Studio:
         """Call `observer` after each change; returns a function that ends it."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
+
+    def trained_objects(self) -> Segmentation | None:
+        """Return the objects that training found, whatever was done to the list since."""
+        return self._trained_objects()
 
     # Selecting
 
@@ -286,6 +298,24 @@ class Studio:
                 raise UserError(f"{label}: nothing is selected. Click an object first.")
             self._do(label, operation(self.edits, mask))
         self._notify()
+
+    def edit_live(self, key: str, label: str, operation: Callable[[Edits, Tensor], Edits]) -> None:
+        """Like `edit`, but a further call with the same `key` takes the place of the one before, as a slider needs.
+
+        The operation always works on the edits before the first call.
+        """
+        with self._lock:
+            again = self._live is not None and self._live[0] == key and self._live[1] is self.edits
+            if again:
+                self._history.undo()
+            before = self.edits
+            try:
+                self.edit(label, operation)
+            except UserError:
+                if again:
+                    self._history.redo()
+                raise
+            self._live = (key, self.edits) if self.edits is not before else None
 
     def change(self, label: str, operation: Callable[[Edits], Edits]) -> None:
         """Do an operation that needs no selection, as on the list of objects."""
@@ -426,7 +456,7 @@ class Studio:
             self._history = History(Edits.none(len(base), device=base.device))
             self._means, self._adopted = base.means, None
         if found is not None and found is not self._adopted and found.gaussians == len(base):
-            edits = replace(self.edits, objects=objects_of(found.to(base.device)))
+            edits = replace(self.edits, objects=objects_of(found.to(base.device), self._names))
             if self._history.steps:
                 self._history.do("objects found", edits)
             else:

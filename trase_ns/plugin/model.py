@@ -189,7 +189,7 @@ class TraseModel(SplatfactoModel):
         self._moments = Moments()
         self._in_viewer = False
         # Nerfstudio finds the panel as a public attribute.
-        self.panel = NerfstudioPanel(self.studio, self.playback)
+        self.panel = NerfstudioPanel(self.studio, self.playback, lambda: self.settled)
 
     @property
     def scene(self) -> DynamicGaussians:
@@ -211,6 +211,11 @@ class TraseModel(SplatfactoModel):
     def stage(self) -> Stage:
         """The stage of the present step."""
         return stage_at(self.step, self.stages)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the Gaussians stay as they are from now on: the geometry is trained."""
+        return self.stage.name == FEATURES or self.step + 1 >= self.config.geometry_steps
 
     @property
     def active_sh_degree(self) -> int:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from trase_ns.capture.orbit import surround
+from trase_ns.editing.session import SESSION, SessionFolder
+from trase_ns.editing.studio import Studio
 from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.gaussians import DynamicGaussians
@@ -58,6 +60,24 @@ class Opened:
     def rasterize_mode(self) -> str:
         """How the scene wants to be rendered: "classic", or "antialiased" if it was trained so."""
         return "classic" if self.run is None else self.run.model.config.rasterize_mode
+
+    @property
+    def session(self) -> Path | None:
+        """Folder of the session: in that of a run, or beside the file."""
+        if self.directory is None:
+            return None
+        return self.directory / (SESSION if self.run is not None else f"{self.path.stem}.{SESSION}")
+
+    def studio(self, restore: bool = True) -> Studio:
+        """Return the scene as it was edited: with its session, or with `restore` off as it was trained.
+
+        A session that cannot be read is kept and told of, and the scene is as trained.
+        """
+        folder = None if self.session is None else SessionFolder(self.session, lambda: self.scene)
+        studio = Studio(lambda: self.scene, lambda: self.segmentation, folder=folder, names=self.names)
+        if restore:
+            studio.restore()
+        return studio
 
     def frame(self, name: str) -> RunFrame:
         """Return a frame of the run's data set.

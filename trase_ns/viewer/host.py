@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,6 +45,7 @@ class Host(ABC):
         times: the moments of the scene in [0, 1], ascending; one for a scene at rest.
         order: place of a panel's folder among the viewer's own.
         player: moves the time.
+        cameras: views of the scene with their times, for what looks at it by itself; may be empty.
     """
 
     server: viser.ViserServer
@@ -51,6 +53,7 @@ class Host(ABC):
     times: tuple[float, ...]
     order: float
     player: Player
+    cameras: Sequence[Camera]
 
     @property
     @abstractmethod

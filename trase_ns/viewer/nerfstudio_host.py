@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +15,13 @@ from nerfstudio.cameras.cameras import CameraType
 from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO, Viewer
 from nerfstudio.viewer.viewer_elements import ViewerControl
 
+from trase_ns.editing.session import SESSION, SessionFolder
 from trase_ns.editing.studio import Studio
 from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
+from trase_ns.scene.similarity import Similarity
 from trase_ns.viewer.host import Host
-from trase_ns.viewer.panel import Panel
+from trase_ns.viewer.panel import Panel, Place
 from trase_ns.viewer.playback import Playback
 from trase_ns.viewer.player import Player, add_play_controls
 
@@ -34,18 +38,25 @@ class NerfstudioPanel(ViewerControl):
     Args:
         studio: the scene that the panel shows and changes.
         playback: what the viewer shows; None for one that cannot be baked.
+        settled: whether the Gaussians stay as they are from now on.
     """
 
     panel: Panel
 
-    def __init__(self, studio: Studio, playback: Playback | None = None):
+    def __init__(self, studio: Studio, playback: Playback | None = None, settled: Callable[[], bool] = lambda: True):
         self.studio = studio
         self.playback = playback
+        self.settled = settled
 
     def _setup(self, viewer: Viewer) -> None:
         """Build the panel; Nerfstudio calls this when the viewer starts."""
         super()._setup(viewer)
-        self.panel = Panel(NerfstudioHost(viewer), self.studio, self.playback)
+        directory = viewer.log_filename.parent
+        self.studio.folder = SessionFolder(directory / SESSION, self.studio.trained)
+        if self.settled():
+            self.studio.restore()
+        host = NerfstudioHost(viewer)
+        self.panel = Panel(host, self.studio, self.playback, self.settled, _place(viewer, directory))
 
 
 class NerfstudioHost(Host):
@@ -62,6 +73,10 @@ class NerfstudioHost(Host):
         self.server = viewer.viser_server
         self.order = viewer.stats_markdown.order + 0.5  # between header and tabs
         self.times = _times(viewer)
+        dataset = viewer.pipeline.datamanager.train_dataset
+        look = getattr(dataset, "camera", None)
+        count = 0 if dataset is None or look is None else len(dataset)
+        self.cameras = tuple(look(index) for index in range(count)) if look is not None else ()
         self.player = Player(self.times, lambda: self.time, self._set_time)
         if len(self.times) > 1:  # Nerfstudio has a slider, and nothing that moves it
             with self.server.gui.add_folder("Play", order=self.order + 0.25, expand_by_default=False):
@@ -116,6 +131,17 @@ class NerfstudioHost(Host):
         with client.atomic():
             client.camera.position = self.to_page(c2w[:3, 3]) + rotation @ np.array([0.0, 0.0, ahead])
             client.camera.wxyz = rotation.wxyz
+
+
+def _place(viewer: Viewer, directory: Path) -> Place:
+    """Where the run is, its background and the data set's world."""
+    outputs = getattr(viewer.pipeline.datamanager, "train_dataparser_outputs", None)
+    world = None
+    if outputs is not None:
+        world = Similarity.from_dataparser(outputs.dataparser_transform, outputs.dataparser_scale)
+    background = getattr(viewer.pipeline.model, "background_color", None)
+    color = (0.0, 0.0, 0.0) if background is None else tuple(background.flatten().tolist())
+    return Place(directory, color, world)  # type: ignore[arg-type]
 
 
 def _times(viewer: Viewer) -> tuple[float, ...]:
