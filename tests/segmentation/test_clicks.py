@@ -221,3 +221,24 @@ def test_the_selection_is_rendered_with_what_hides_it(scene, camera):
     assert float(seen.max()) <= 1.0
     later = render_selection(scene, mask, camera.at(1.0))
     assert not torch.allclose(seen, later)
+
+
+def test_clicks_start_from_a_selection_made_otherwise(scene, camera):
+    ground = torch.zeros(len(scene), dtype=torch.bool)
+    ground[:200] = True
+    before = ground.clone()
+    segmentation = objects(scene)
+    added = select(scene, segmentation, [at(camera, 1, 0.5)], ground=ground)
+    assert added.mask.nonzero().flatten().tolist() == list(range(242))
+    assert added.objects == [2]
+    taken = select(scene, segmentation, [at(camera, 1, 0.5, positive=False)], ground=ground)
+    assert taken.mask.nonzero().flatten().tolist() == list(range(162))
+    assert taken.objects == []
+    assert torch.equal(select(scene, segmentation, [], ground=ground).mask, ground)
+    assert torch.equal(ground, before)
+    with pytest.raises(UserError, match="nothing is left"):
+        select(scene, segmentation, [at(camera, 1, 0.5, positive=False)], ground=segmentation.members(2))
+    with pytest.raises(UserError, match="no positive click"):
+        select(scene, segmentation, [at(camera, 1, 0.5, positive=False)])
+    with pytest.raises(ValueError, match="ground"):
+        select(scene, segmentation, [], ground=ground[:5])

@@ -84,6 +84,7 @@ def select(
     prompts: list[Prompt],
     similarity: float | None = None,
     at: Callable[[float], Gaussians] | None = None,
+    ground: Tensor | None = None,
 ) -> Selection:
     """Select in 4D what is seen at the clicked pixels.
 
@@ -95,16 +96,22 @@ def select(
     Args:
         scene: the scene.
         segmentation: its objects, or None to select by features alone.
-        prompts: at least one positive click.
+        prompts: the clicks, at least one of them positive if there is no `ground`.
         similarity: keep of each selected object the Gaussians whose cosine to its mean feature is at least this; no
             filter where it is None or not above 0.
         at: returns the scene's Gaussians at a time, from where they are kept; `scene.at` by default. It is called once
             for each time that was clicked.
+        ground: bool [N], the selection that the clicks start from, made by any means: positive clicks add to it,
+            negative ones take away from it, too.
 
     Raises:
-        UserError: a click outside its picture, no positive click, or nothing selected: the message says why.
+        UserError: a click outside its picture, no positive click and no `ground`, or nothing selected: the message
+            says why.
+        ValueError: `ground` has another shape or type.
     """
-    if not any(prompt.positive for prompt in prompts):
+    if ground is not None and (ground.dtype != torch.bool or ground.shape != (len(scene),)):
+        raise ValueError(f"ground is {ground.dtype} {list(ground.shape)}, expected bool [{len(scene)}]")
+    if ground is None and not any(prompt.positive for prompt in prompts):
         raise UserError("no positive click: add one on what you want to select.")
     names = {i: f"click {i + 1}" for i in range(len(prompts))}
     for i, prompt in enumerate(prompts):
@@ -113,7 +120,7 @@ def select(
     by_time = sorted(names, key=lambda i: prompts[i].camera.time)
     found = {i: _hit(at(prompts[i].camera.time), segmentation, prompts[i], names[i]) for i in by_time}
     hits = [found[i] for i in names]
-    mask = torch.zeros(len(scene), dtype=torch.bool, device=scene.device)
+    mask = torch.zeros(len(scene), dtype=torch.bool, device=scene.device) if ground is None else ground.to(scene.device)
     objects: list[int] = []
     notes: list[str] = []
     for hit in sorted(hits, key=lambda h: not h.prompt.positive):  # what is excluded wins, in any order of clicks
@@ -154,6 +161,37 @@ def render_selection(scene: DynamicGaussians, mask: Tensor, camera: Camera, alon
     return render_view(gaussians, camera.to(scene.device), colors=mask[:, None].to(gaussians.means)).color[..., 0]
 
 
+def lies_under(share: Tensor) -> Tensor:
+    """Tell which objects lie under pixels: bool [..., O] for the share [..., O] of a pixel that each object makes up.
+
+    Those that make up half of it, or at borders the best one if that is a quarter.
+    """
+    return share >= share.amax(-1, keepdim=True).clamp(AT_BORDER, UNDER)
+
+
+def choose(segmentation: Segmentation, candidates: Tensor, granularity: Granularity | None) -> int:
+    """Choose one of the objects (int64 [K], K > 0) that lie over each other, as `Prompt.granularity` says."""
+    if granularity is None:
+        return segmentation.natural(candidates)
+    return segmentation.extreme(candidates, largest=granularity == "coarse")
+
+
+def similar_members(
+    scene: DynamicGaussians, segmentation: Segmentation, index: int, similarity: float | None
+) -> Tensor:
+    """Return bool [N], the Gaussians of an object, filtered by `similarity` to its mean feature as in `select`.
+
+    Raises:
+        UserError: there is something to filter by, but there are no features.
+    """
+    mask = segmentation.members(index)
+    if similarity is None or similarity <= 0:
+        return mask
+    if segmentation.centres is None:
+        raise UserError("similarity: this run has no trained features to compare. Leave it out.")
+    return filter_by_similarity(mask, scene.features, segmentation.centres[index], similarity)
+
+
 def _check(prompt: Prompt, name: str) -> None:
     """Raise a UserError where a click makes no sense."""
     camera, x, y = prompt.camera, prompt.x, prompt.y
@@ -177,8 +215,7 @@ def _hit(gaussians: Gaussians, segmentation: Segmentation | None, prompt: Prompt
     objects = torch.zeros(0, dtype=torch.int64, device=device)
     if segmentation is not None and len(segmentation) and total >= OPAQUE:
         weights = torch.zeros(len(gaussians), device=device).index_add_(0, row.indices, row.weights)
-        share = segmentation.coverage(weights) / total
-        objects = (share >= min(UNDER, max(float(share.max()), AT_BORDER))).nonzero().flatten()
+        objects = lies_under(segmentation.coverage(weights) / total).nonzero().flatten()
     return _Hit(prompt, name, row.indices, row.weights, total, objects)
 
 
@@ -196,13 +233,8 @@ def _meant(
     if segmentation is not None and len(hit.objects):
         if not len(candidates):
             return nothing, None, ""
-        chosen = _choose(segmentation, candidates, hit.prompt.granularity)
-        mask = segmentation.members(chosen)
-        if similarity is not None and similarity > 0:
-            if segmentation.centres is None:
-                raise UserError("similarity: this run has no trained features to compare. Leave it out.")
-            mask = filter_by_similarity(mask, scene.features, segmentation.centres[chosen], similarity)
-        return mask, chosen, ""
+        chosen = choose(segmentation, candidates, hit.prompt.granularity)
+        return similar_members(scene, segmentation, chosen, similarity), chosen, ""
     if not has_features(scene.features):
         return nothing, None, f"{hit.name} is on no object: click on another part of it or in another frame."
     feature = torch.nn.functional.normalize(scene.features[hit.gaussians].float(), dim=1).T @ hit.weights
@@ -223,10 +255,3 @@ def _candidates(hit: _Hit, hits: list[_Hit], selected: list[int]) -> Tensor:
     return (
         hit.objects if hit.prompt.positive else hit.objects[torch.isin(hit.objects, hit.objects.new_tensor(selected))]
     )
-
-
-def _choose(segmentation: Segmentation, candidates: Tensor, granularity: Granularity | None) -> int:
-    """Choose one of the objects that lie over each other."""
-    if granularity is None:
-        return segmentation.natural(candidates)
-    return segmentation.extreme(candidates, largest=granularity == "coarse")
