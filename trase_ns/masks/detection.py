@@ -92,7 +92,7 @@ class Detector:
             outputs, threshold=self.threshold, target_sizes=[(height, width)]
         )[0]
         boxes, scores = (found[key].float().cpu().numpy() for key in ("boxes", "scores"))
-        boxes = boxes.reshape(-1, 4).clip(0, [width, height, width, height])
+        boxes = boxes.reshape(-1, 4).clip(0, np.array([width, height, width, height], np.float32))
         sides = boxes[:, 2:] - boxes[:, :2]
         kept = np.flatnonzero((sides >= 1).all(axis=1))
         kept = kept[np.argsort(-scores[kept], kind="stable")][:BOXES]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trase_ns.console import console
+from trase_ns.console import console, warn
 from trase_ns.errors import UserError
 
 
@@ -90,5 +90,9 @@ def _read(kind: Pretrained, source: str, offline: bool) -> tuple[Any, Any]:
     processor = getattr(transformers, kind.processor).from_pretrained(
         source, local_files_only=offline, trust_remote_code=False
     )
-    model = getattr(transformers, kind.model).from_pretrained(source, local_files_only=offline, use_safetensors=True)
+    model, report = getattr(transformers, kind.model).from_pretrained(
+        source, local_files_only=offline, use_safetensors=True, output_loading_info=True
+    )
+    if report["missing_keys"]:
+        warn(f"{source} lacks {len(report['missing_keys'])} tensors of the network: what it finds may be nonsense.")
     return model, processor
