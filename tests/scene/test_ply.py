@@ -5,7 +5,7 @@ from plyfile import PlyData
 
 from trase_ns.errors import UserError
 from trase_ns.scene.gaussians import Gaussians
-from trase_ns.scene.ply import read_ply, write_ply
+from trase_ns.scene.ply import ids_path, read_ply, write_ply
 
 
 def some_gaussians(count=20, coefficients=4) -> Gaussians:
@@ -52,6 +52,30 @@ def test_extremes_stay_finite_and_broken_gaussians_stay_out(tmp_path, capsys):
     assert len(again) == 2
     assert all(torch.isfinite(getattr(again, name)).all() for name in ("means", "scales", "opacities"))
     assert "1 Gaussians that are not finite" in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_ids_go_beside_the_file_or_into_it(tmp_path, with_ids, capsys):
+    gaussians = some_gaussians()
+    gaussians.means[4] = float("nan")
+    ids = torch.arange(20) * 3 - 1
+    write_ply(tmp_path / "time0.500.ply", gaussians, ids, with_ids)
+    expected = [3 * i - 1 for i in range(20) if i != 4]
+    vertex = PlyData.read(str(tmp_path / "time0.500.ply"))["vertex"].data
+    assert len(read_ply(tmp_path / "time0.500.ply")) == 19
+    beside = tmp_path / "time0.500.ids.npy"
+    if with_ids:
+        assert vertex.dtype.names[-1] == "object_id"
+        assert vertex.dtype["object_id"] == np.dtype("<i4")
+        assert vertex["object_id"].tolist() == expected
+        np.testing.assert_allclose(vertex["rot_3"][:4], gaussians.quats[:4, 3], rtol=1e-6)
+        assert not beside.exists()
+    else:
+        assert "object_id" not in vertex.dtype.names
+        assert ids_path(tmp_path / "time0.500.ply") == beside
+        numbers = np.load(beside, allow_pickle=False)
+        assert numbers.dtype == np.int32
+        assert numbers.tolist() == expected
 
 
 def test_nothing_to_write(tmp_path):

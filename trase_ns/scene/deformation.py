@@ -37,7 +37,7 @@ class DeformationField(Field):
         "skip_at": (0, 64),
         "position_bands": (0, 32),
         "time_bands": (0, 32),
-        "detach_positions": (0, 1),
+        "detach_positions": (False, True),
     }
 
     centre: Tensor

@@ -17,8 +17,8 @@ class Field(nn.Module):
 
     Attributes:
         kind: name of the class in files; `field_state.KINDS` lists them all.
-        limits: the least and the largest value of each number of `spec`, all of them arguments of the constructor and
-            attributes of a field. What a file says beyond them is refused before anything is made of it.
+        limits: the least and the largest value, int or bool, of each entry of `spec`, all of them arguments of the
+            constructor and attributes of a field. What a file says beyond is refused before anything is made of it.
     """
 
     kind: ClassVar[str]
@@ -56,7 +56,7 @@ class Field(nn.Module):
         if spec.keys() != cls.limits.keys():
             raise ValueError(f"a field of kind {cls.kind!r} needs {', '.join(cls.limits) or 'no arguments'}")
         for name, (least, largest) in cls.limits.items():
-            if not isinstance(spec[name], int) or not least <= spec[name] <= largest:
+            if type(spec[name]) is not type(least) or not least <= spec[name] <= largest:
                 raise ValueError(f"{name} of the field must be from {least} to {largest}")
         with torch.device("meta"):  # shapes without memory
             field = cls(**spec)

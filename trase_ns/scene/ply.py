@@ -16,6 +16,7 @@ _POSITION = ["x", "y", "z"]
 _NORMAL = ["nx", "ny", "nz"]
 _SH0 = [f"f_dc_{i}" for i in range(3)]
 _SCALE = [f"scale_{i}" for i in range(3)]
+_IDS = "object_id"
 _ROTATION = [f"rot_{i}" for i in range(4)]
 # Opacity 1 and scale 0 have no finite logit and logarithm.
 _OPACITY_MARGIN = 1e-6
@@ -23,11 +24,18 @@ _SMALLEST_SCALE = 1e-20
 _BLOCK = 4096  # Gaussians
 
 
-def write_ply(path: Path, gaussians: Gaussians) -> None:
+def write_ply(path: Path, gaussians: Gaussians, ids: torch.Tensor | None = None, with_ids: bool = False) -> None:
     """Write `gaussians` as a standard 3D Gaussian Splatting PLY: binary, little endian, float32; atomically.
 
     Columns: x y z, nx ny nz (zero), f_dc_0..2, f_rest_* (all of red, then green, then blue), opacity (logit),
     scale_0..2 (logarithm), rot_0..3 (wxyz, of length one). Gaussians that are not finite are left out with a warning.
+
+    Args:
+        path: the file.
+        gaussians: what to write.
+        ids: integers [N], by custom the object of each Gaussian and -1 for none: written as int32 to `ids_path(path)`,
+            in the order of the file, because viewers may stumble over columns that they do not know.
+        with_ids: write the ids as a last column, int `object_id`, instead.
 
     Raises:
         UserError: there are no Gaussians, or the file cannot be written.
@@ -54,10 +62,23 @@ def write_ply(path: Path, gaussians: Gaussians) -> None:
     if not finite.all():
         warn(f"{path}: left out {np.count_nonzero(~finite)} Gaussians that are not finite")
         table = table[finite]
-    names = _columns(rest.shape[1])
-    vertices = np.ascontiguousarray(table, dtype="<f4").view([(name, "<f4") for name in names])[:, 0]
+    types = [(name, "<f4") for name in _columns(rest.shape[1])]
+    if ids is not None:
+        numbers = ids.detach().cpu().numpy()[finite].astype("<i4")
+        if with_ids:
+            types.append((_IDS, "<i4"))
+            table = np.concatenate([table, numbers.view("<f4")[:, None]], axis=1)
+        else:
+            with atomic_write(ids_path(path)) as temporary, open(temporary, "wb") as file:
+                np.save(file, numbers)
+    vertices = np.ascontiguousarray(table, dtype="<f4").view(types)[:, 0]
     with atomic_write(Path(path)) as temporary:
         PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<").write(str(temporary))
+
+
+def ids_path(path: Path) -> Path:
+    """Return the file beside the PLY `path` that holds the ids of its Gaussians, int32 [N] as NumPy saves it."""
+    return Path(path).with_suffix(".ids.npy")
 
 
 def read_ply(path: Path) -> Gaussians:
