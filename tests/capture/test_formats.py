@@ -115,6 +115,15 @@ def test_dycheck(layouts, tmp_path):
         agree(frame, POINTS * 0.25, by_nerfies(camera, 2, POINTS + [7.0, -3.0, 1.0]))
 
 
+def test_dycheck_versions_of_other_data_sets(layouts, tmp_path):
+    root = layouts.write_dycheck(tmp_path / "broom")
+    layouts.write_json(root / "splits" / "train_mono.json", {"frame_names": ["0_00000", "0_00002"]})
+    (root / "splits" / "train.json").unlink()
+    (root / "splits" / "val.json").rename(root / "splits" / "val_mono.json")
+    assert splits(load_capture(root))["train"] == ["0_00000", "0_00002"]
+    assert len(load_capture(root).split("test")) == 3
+
+
 def test_dycheck_with_one_camera_holds_out_every_eighth(layouts, tmp_path):
     root = layouts.write_dycheck(tmp_path / "backpack", validation=False)
     assert splits(load_capture(root, eval_every=3))["test"] == ["0_00000", "0_00003", "0_00006"]

@@ -21,14 +21,16 @@ def is_dycheck(root: Path) -> bool:
 def read_dycheck(root: Path, options: ReadOptions) -> Capture:
     """Read a DyCheck scene.
 
-    `splits/train.json` and `splits/val.json` are followed; without them dataset.json's lists, in which camera 0 is the
-    training video. A scene with one camera holds out every `eval_every`-th frame. Masks of what is visible from both
-    cameras (`covisible`) and depths are not read.
+    `splits/train.json` and `splits/val.json` are followed (`train_mono` and `val_mono` in DyCheck's versions of Nerfies
+    and HyperNeRF); without them dataset.json's lists, in which camera 0 is the training video. A scene with one camera
+    holds out every `eval_every`-th frame. Masks of what is visible from both cameras (`covisible`) and depths are not
+    read.
 
     Raises:
         UserError: anything that is missing or wrong.
     """
-    train_path, val_path = (root / "splits" / f"{split}.json" for split in ("train", "val"))
+    kind = "" if (root / "splits" / "train.json").is_file() else "_mono"
+    train_path, val_path = (root / "splits" / f"{split}{kind}.json" for split in ("train", "val"))
     if train_path.is_file():
         train = _split(train_path)
         test = _split(val_path) if val_path.is_file() else []
