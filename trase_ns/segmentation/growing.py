@@ -25,7 +25,7 @@ NEIGHBOURS = 3
 LINKS = 8
 VOTERS = 12
 CLOSED = 0.7
-# Colours that stand for a selection, and the distance of colours, of sqrt(3) from black to white, at which nothing is alike.
+# So many colours stand for a selection; at this distance from them (black to white is sqrt(3)) nothing is alike.
 TYPICAL_COLOURS, COLOUR_RANGE = 6, 1.0
 
 
@@ -36,13 +36,13 @@ def spacing(points: Tensor, mask: Tensor) -> float:
         points: [N, D] positions.
         mask: bool [N], the selection; of fewer than two Gaussians, the spacing is that of all.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     chosen = _numpy(points[mask] if int(mask.sum()) > 1 else points)
     if len(chosen) < 2:
         return 0.0
     asked = chosen[:: max(1, len(chosen) // 4000)]
-    distances, _ = cKDTree(chosen).query(asked, k=min(NEIGHBOURS + 1, len(chosen)))
+    distances, _ = KDTree(chosen).query(asked, k=min(NEIGHBOURS + 1, len(chosen)))
     return float(np.median(distances[:, -1]))
 
 
@@ -85,7 +85,7 @@ def fill_holes(points: Tensor, mask: Tensor, rounds: int = 3) -> Tensor:
     Returns:
         bool [N].
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     if not bool(mask.any()) or bool(mask.all()):
         return mask
@@ -93,7 +93,7 @@ def fill_holes(points: Tensor, mask: Tensor, rounds: int = 3) -> Tensor:
     reach = VOTERS * spacing(points, mask)
     asked = _near(points, ~mask, mask, reach).nonzero().flatten()
     count = min(VOTERS + 1, len(points))
-    _, neighbours = cKDTree(_numpy(points)).query(_numpy(points[asked]), k=count, workers=-1)
+    _, neighbours = KDTree(_numpy(points)).query(_numpy(points[asked]), k=count, workers=-1)
     neighbours = torch.from_numpy(neighbours.reshape(len(asked), count)[:, 1:]).to(mask.device)
     for _ in range(rounds):
         closed = asked[mask[neighbours].float().mean(dim=1) >= CLOSED]
@@ -150,7 +150,7 @@ def pieces(
         [N] int64: the piece of each Gaussian, 0 the largest, -1 outside of the selection.
     """
     from scipy import sparse
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     labels = torch.full((len(mask),), -1, dtype=torch.int64, device=mask.device)
     index = mask.nonzero().flatten()
@@ -159,7 +159,7 @@ def pieces(
         return labels
     chosen = _numpy(points[index])
     links = min(LINKS + 1, count)
-    distances, neighbours = (part.reshape(count, links) for part in cKDTree(chosen).query(chosen, links, workers=-1))
+    distances, neighbours = (part.reshape(count, links) for part in KDTree(chosen).query(chosen, links, workers=-1))
     own = distances[:, min(NEIGHBOURS, links - 1)]
     around = np.median(own[neighbours[:, min(1, links - 1) :]], axis=1)
     kept = distances <= radius * np.minimum(around[:, None], around[neighbours])
@@ -175,7 +175,7 @@ def pieces(
     sizes = np.bincount(found)
     large = (sizes >= smallest * sizes[0])[found]
     if not large.all():
-        nearest = cKDTree(chosen[large]).query(chosen[~large], workers=-1)[1]
+        nearest = KDTree(chosen[large]).query(chosen[~large], workers=-1)[1]
         found[~large] = found[large][nearest]
         found = _by_size(found)
     labels[index] = torch.from_numpy(found).to(labels.device)
@@ -203,15 +203,16 @@ def likeness(scene: DynamicGaussians, mask: Tensor) -> Tensor:
     if has_features(scene.features):
         return cosine_to(scene.features, normalize(scene.features[mask].detach().float(), dim=1).mean(dim=0))
     from scipy.cluster.vq import kmeans2
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     colours = sh0_to_rgb(scene.sh0.detach()).clamp(0, 1)
     own = _numpy(colours[mask])
-    count = min(len(np.unique(own.round(2), axis=0)), TYPICAL_COLOURS)
-    with warnings.catch_warnings():  # of a cluster that came out empty, whose centre is a colour of the selection too
+    distinct = np.unique(own.round(2), axis=0)
+    starts = distinct[np.linspace(0, len(distinct) - 1, min(len(distinct), TYPICAL_COLOURS)).astype(int)]
+    with warnings.catch_warnings():  # of a cluster that comes out empty: its centre stays where it was
         warnings.simplefilter("ignore", UserWarning)
-        typical, _ = kmeans2(own, count, minit="++", seed=0)
-    distances, _ = cKDTree(typical).query(_numpy(colours), workers=-1)
+        typical, _ = kmeans2(own, starts, minit="matrix")
+    distances, _ = KDTree(typical).query(_numpy(colours), workers=-1)
     return 1 - torch.from_numpy(distances).to(colours) / COLOUR_RANGE
 
 
@@ -249,12 +250,12 @@ def grow_to_similar(
 
 def _near(points: Tensor, of: Tensor, to: Tensor, distance: float) -> Tensor:
     """Return bool [N], those Gaussians in `of` that lie within `distance` of one in `to` (bool [N] both)."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     near = torch.zeros_like(of)
     asked = of.nonzero().flatten()
     if len(asked) and bool(to.any()):
-        tree = cKDTree(_numpy(points[to]))
+        tree = KDTree(_numpy(points[to]))
         reached = tree.query(_numpy(points[asked]), distance_upper_bound=np.nextafter(distance, np.inf), workers=-1)[0]
         near[asked] = torch.from_numpy(np.isfinite(reached)).to(near.device)
     return near
