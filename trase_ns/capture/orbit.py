@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trase_ns.capture.camera_path import evenly, pose
 from trase_ns.scene.camera import Camera
-from trase_ns.scene.gaussians import DynamicGaussians
+from trase_ns.scene.gaussians import DynamicGaussians, Gaussians
 
 # Gaussians that are more transparent than this do not say where the scene is.
 _OPAQUE = 0.1
@@ -21,10 +21,11 @@ _ASKED = 8
 _GAP = math.radians(100)
 # Otherwise it swings over the angle that they cover, at least this far to each side.
 _SWING = math.radians(10)
-# What is made where there are no cameras: number, degrees above the horizon, field of view, picture size.
+# What is made where there are no cameras: number, height above the horizon, vertical field of view, distance, size.
 _COUNT = 8
 _ELEVATION = math.radians(20)
 _FIELD_OF_VIEW = math.radians(50)
+_DISTANCE = 2.8  # in radii that hold half of the Gaussians
 _SIZE = (768, 576)
 
 
@@ -65,9 +66,9 @@ def orbit(cameras: Sequence[Camera], scene: DynamicGaussians, count: int) -> lis
 
 
 def surround(scene: DynamicGaussians) -> list[Camera]:
-    """Return cameras that see all of a scene whose own are not known: a ring around it, at times from 0 to 1.
+    """Return cameras that see a scene whose own are not known: a ring around it, at times from 0 to 1.
 
-    Up is z, as in Nerfstudio's worlds. Far outliers (a tenth of the Gaussians) may be out of sight.
+    The first has the least in its way, as a room has where it was filmed from. Up is z, as in Nerfstudio's worlds.
     """
     with torch.no_grad():
         gaussians = scene.at(0.0)
@@ -78,15 +79,14 @@ def surround(scene: DynamicGaussians) -> list[Camera]:
         means = gaussians.means.detach().cpu().double().numpy()
         centre = np.median(means, axis=0)
         reach = np.linalg.norm(means - centre, axis=1) + 2 * gaussians.scales.max(dim=1).values.cpu().double().numpy()
-        radius = float(np.quantile(reach, 0.9))
-    distance = max(radius, 1e-3) / math.sin(_FIELD_OF_VIEW / 2)
+        radius = float(np.median(reach))  # half of the Gaussians: walls behind may take the rest
     width, height = _SIZE
     focal = height / 2 / math.tan(_FIELD_OF_VIEW / 2)
     lens = Camera.from_opengl(torch.eye(4), focal, focal, width / 2, height / 2, width, height)
-    return [
-        _look(centre, np.array([0.0, 0.0, 1.0]), 2 * math.pi * i / _COUNT, _ELEVATION, distance, lens, time)
-        for i, time in enumerate(evenly(_COUNT))
-    ]
+    up, distance = np.array([0.0, 0.0, 1.0]), _DISTANCE * max(radius, 1e-3)
+    ring = [_look(centre, up, 2 * math.pi * i / _COUNT, _ELEVATION, distance, lens, 0.0) for i in range(_COUNT)]
+    first = int(np.argmin([_in_the_way(gaussians, camera, distance - radius) for camera in ring]))
+    return [camera.at(time) for camera, time in zip(ring[first:] + ring[:first], evenly(_COUNT))]
 
 
 def looked_at(cameras: Sequence[Camera], scene: DynamicGaussians) -> np.ndarray:
@@ -108,14 +108,28 @@ def looked_at(cameras: Sequence[Camera], scene: DynamicGaussians) -> np.ndarray:
 @torch.no_grad()
 def _depth(camera: Camera, scene: DynamicGaussians) -> float | None:
     gaussians = scene.at(camera.time)
-    camera = camera.to(scene.device)
+    depths, inside = _in_picture(gaussians, camera, 0.5)
+    middle = inside & (gaussians.opacities >= _OPAQUE)
+    return float(depths[middle].median()) if bool(middle.any()) else None
+
+
+def _in_the_way(gaussians: Gaussians, camera: Camera, depth: float) -> float:
+    """Return how much of the view the Gaussians nearer than `depth` fill, each by its opacity and size."""
+    depths, inside = _in_picture(gaussians, camera, 1.0)
+    near = inside & (depths < depth)
+    sizes = gaussians.scales[near].sort(dim=1).values[:, 1:].prod(dim=1) / depths[near].square()
+    return float((gaussians.opacities[near] * sizes.clamp_max(1.0)).sum())
+
+
+def _in_picture(gaussians: Gaussians, camera: Camera, share: float) -> tuple[Tensor, Tensor]:
+    """Return depths [N] and whether the means are in the middle `share` of the picture's sides, bool [N]."""
+    camera = camera.to(gaussians.means.device)
     local = gaussians.means @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
     pixels = local @ camera.K.T
-    middle: Tensor = local[:, 2] > 1e-6
+    inside = local[:, 2] > 1e-6
     for axis, side in enumerate((camera.width, camera.height)):
-        middle = middle & ((pixels[:, axis] / local[:, 2] - side / 2).abs() < side / 4)
-    middle = middle & (gaussians.opacities >= _OPAQUE)
-    return float(local[middle, 2].median()) if bool(middle.any()) else None
+        inside = inside & ((pixels[:, axis] / local[:, 2] - side / 2).abs() < share * side / 2)
+    return local[:, 2], inside
 
 
 def _horizon(up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
