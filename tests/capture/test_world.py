@@ -71,3 +71,13 @@ def test_random_points_are_seen():
     seen &= (np.abs(local[..., :2]) <= depth[..., None] * [0.5, 0.4] + 1e-4).all(-1)
     assert seen.any(axis=0).all()
     np.testing.assert_array_equal(points, points_in_view(poses, tan, 1.0, 3.0, count=500, seed=3))
+
+
+def test_named_depths_set_the_scale_where_the_cameras_look_side_by_side():
+    poses = np.stack([np.eye(4)] * 5)
+    poses[:, 0, 3] = np.linspace(-1, 1, 5)  # parallel axes, OpenGL: towards -z
+    world = normalise(poses, bounds=(10.0, 40.0))
+    assert world.scale == pytest.approx(1 / 10)  # half of 20, the depth between
+    assert (world.near, world.far) == pytest.approx((1.0, 4.0))
+    np.testing.assert_allclose(world.points(np.array([[0.0, 0.0, -20.0]])), [[0, 0, 0]], atol=1e-9)
+    assert normalise(poses).scale == pytest.approx(1.0)

@@ -13,7 +13,7 @@ def pinhole(frame: Frame) -> tuple[float, float, float, float]:
     """Return fx, fy, cx, cy in pixels of the undistorted picture of `frame`, which keeps its size."""
     if not is_distorted(frame):
         return frame.fx, frame.fy, frame.cx, frame.cy
-    K = _maps(_key(frame))[0]
+    K = _new_intrinsics(_key(frame))
     return float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])
 
 
@@ -32,7 +32,7 @@ def undistort(picture: np.ndarray, frame: Frame, nearest: bool = False) -> np.nd
         return picture
     import cv2
 
-    _, horizontal, vertical = _maps(_key(frame))
+    horizontal, vertical = _maps(_key(frame))
     return cv2.remap(picture, horizontal, vertical, cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR)
 
 
@@ -51,25 +51,39 @@ def _coefficients(fisheye: bool, lens: Distortion) -> np.ndarray:
     return np.array([lens.k1, lens.k2, lens.k3, lens.k4] if fisheye else [*lens, 0.0, 0.0])
 
 
-@lru_cache(maxsize=8)
-def _maps(key: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """New intrinsics and the two look-up maps for a lens."""
-    import cv2
-
+def _opencv(key: tuple) -> tuple[np.ndarray, np.ndarray, tuple[int, int], bool]:
+    """Return intrinsics, coefficients, size and whether it is a fisheye lens, as OpenCV has them."""
     fx, fy, cx, cy, width, height, fisheye, lens = key
     # OpenCV puts the centre of the first pixel at (0, 0), we at (0.5, 0.5).
     K = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
-    size = (width, height)
-    coefficients = _coefficients(fisheye, lens)
+    return K, _coefficients(fisheye, lens), (width, height), fisheye
+
+
+@lru_cache(maxsize=4096)
+def _new_intrinsics(key: tuple) -> np.ndarray:
+    """Intrinsics of the undistorted picture of a lens."""
+    import cv2
+
+    K, coefficients, size, fisheye = _opencv(key)
     if fisheye:
         new_K = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(K, coefficients, size, np.eye(3), balance=0)
-        maps = cv2.fisheye.initUndistortRectifyMap(K, coefficients, np.eye(3), new_K, size, cv2.CV_32FC1)
     else:
         new_K, _ = cv2.getOptimalNewCameraMatrix(K, coefficients, size, 0)
-        maps = cv2.initUndistortRectifyMap(K, coefficients, np.eye(3), new_K, size, cv2.CV_32FC1)
     new_K = np.array(new_K)
     new_K[:2, 2] += 0.5
-    return new_K, maps[0], maps[1]
+    return new_K
+
+
+@lru_cache(maxsize=8)
+def _maps(key: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """The two look-up maps for a lens, which are as large as its pictures."""
+    import cv2
+
+    K, coefficients, size, fisheye = _opencv(key)
+    new_K = _new_intrinsics(key) - np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+    init = cv2.fisheye.initUndistortRectifyMap if fisheye else cv2.initUndistortRectifyMap
+    horizontal, vertical = init(K, coefficients, np.eye(3), new_K, size, cv2.CV_32FC1)
+    return horizontal, vertical
 
 
 def undistort_point(x: float, y: float, frame: Frame) -> tuple[float, float]:

@@ -49,7 +49,13 @@ def normalise(c2w: np.ndarray, points: np.ndarray | None = None, bounds: tuple[f
     """
     positions, forward = c2w[:, :3, 3], -c2w[:, :3, 2]
     depths = _seen_depths(c2w, points) if points is not None and len(points) else None
-    depth = float(np.median(depths)) if depths is not None and len(depths) else _focus_depth(positions, forward)
+    if depths is not None and len(depths):
+        depth = float(np.median(depths))
+    else:
+        # Cameras side by side or on a dome do not look at one place: then what the data set names must tell.
+        depth = _focus_depth(positions, forward) or (
+            np.sqrt(bounds[0] * bounds[1]) if bounds and bounds[0] > 0 else 1.0
+        )
     centre = (positions + forward * depth).mean(axis=0)
     up = c2w[:, :3, 1].mean(axis=0)
     rotation = _rotation_between(up / max(np.linalg.norm(up), 1e-12), np.array([0.0, 0.0, 1.0]))
@@ -96,15 +102,15 @@ def _seen_depths(c2w: np.ndarray, points: np.ndarray, cameras: int = 20) -> np.n
     return depth[(depth > 0) & (np.abs(local[..., :2]).max(axis=-1) < depth)]
 
 
-def _focus_depth(positions: np.ndarray, forward: np.ndarray) -> float:
-    """Mean distance from the cameras to the point nearest to all their axes; 1 where the axes do not tell."""
+def _focus_depth(positions: np.ndarray, forward: np.ndarray) -> float | None:
+    """Mean distance from the cameras to the point nearest to all their axes; None where the axes do not tell."""
     planes = np.eye(3) - forward[:, :, None] * forward[:, None, :]
     system = planes.sum(axis=0)
     if np.linalg.cond(system) > 1e4:
-        return 1.0
+        return None
     focus = np.linalg.solve(system, np.einsum("fij,fj->i", planes, positions))
     depth = float(np.mean(np.einsum("fi,fi->f", focus - positions, forward)))
-    return depth if depth > 1e-6 else 1.0
+    return depth if depth > 1e-6 else None
 
 
 def _rotation_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
