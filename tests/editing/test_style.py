@@ -261,3 +261,17 @@ def test_nothing_selected_no_camera_no_weights(scene, mask, cameras, picture, co
 def test_bad_settings(change, message):
     with pytest.raises(UserError, match=message):
         StyleConfig(**change)
+
+
+def test_gaussians_of_the_fringe_keep_their_colors(scene, mask, cameras, picture, config):
+    # A large, faint one far beside the thing: nothing that it shows is covered by the selection.
+    values = scene._tensors()
+    values["means"] = values["means"].clone().index_fill_(0, torch.tensor([7]), 0)
+    values["means"][7, 1] = 0.9
+    values["logit_opacities"] = values["logit_opacities"].clone()
+    values["logit_opacities"][7] = -2.0
+    faint = replace(scene, **values)
+    config = replace(config, steps=1, learning_rate=1e-9)
+    changed = (StyleTransfer(faint, mask, picture, cameras, config).run() - sh_of(faint)[mask]).abs().amax((1, 2))
+    assert changed[7] < 0.02
+    assert changed.median() > 0.2

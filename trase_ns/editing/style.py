@@ -145,7 +145,8 @@ class StyleTransfer:
             return None
         original = torch.cat([self._scene.sh0[:, None], self._scene.sh_rest], dim=1)[self._mask].float()
         target, style = self._target(views, original)
-        start = _match(views, original, *target)
+        solidity = _solidity(views)
+        start = _match(views, solidity, original, *target)
         with torch.no_grad():
             contents = [self._network(view.picture(start)) for view in views]
         with torch.inference_mode(False), torch.enable_grad():
@@ -173,8 +174,8 @@ class StyleTransfer:
                 if progress is not None:
                     progress(step + 1, config.steps, float(loss.detach()))
                 if preview is not None and (step + 1) % preview_every == 0:
-                    preview(_match(views, torch.cat([base, rest], dim=1).detach(), *target))
-            return _match(views, torch.cat([base, rest], dim=1).detach(), *target)
+                    preview(_match(views, solidity, torch.cat([base, rest], dim=1).detach(), *target))
+            return _match(views, solidity, torch.cat([base, rest], dim=1).detach(), *target)
 
     def _target(self, views: list[SelectionView], sh: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Mean and covariance that the selection's colours shall have, and the features [S, C] of the picture."""
@@ -238,12 +239,22 @@ def _colors(views: list[SelectionView], sh: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([colors for colors, _ in found]), torch.cat([alpha for _, alpha in found])
 
 
-def _match(views: list[SelectionView], sh: Tensor, mean: Tensor, covariances: Tensor) -> Tensor:
-    """Coefficients `sh` [R, K, 3] after the linear map of colours that gives them a mean and a covariance as seen."""
+def _solidity(views: list[SelectionView]) -> Tensor:
+    """How much of each Gaussian's weight [R] is in pixels that the selection covers; 1 for those never seen."""
+    inside, outside = (torch.stack([view.weight_where(covered) for view in views]).sum(0) for covered in (True, False))
+    return torch.where(inside + outside > 0, inside / (inside + outside).clamp_min(1e-12), 1.0)
+
+
+def _match(views: list[SelectionView], solidity: Tensor, sh: Tensor, mean: Tensor, covariances: Tensor) -> Tensor:
+    """Coefficients `sh` [R, K, 3] after the linear map of colours that gives them a mean and a covariance as seen.
+
+    A Gaussian takes as much of the map as it is solid: in the fringe it would tint what is behind it.
+    """
     matrix, offset = linear_match(*covariance(*_colors(views, sh)), mean, covariances)
     matched = sh @ matrix.T
     grey = torch.full_like(offset, 0.5)  # spherical harmonics are offset by it
     matched[:, 0] += (matrix @ grey + offset - grey) / C0
+    matched = torch.lerp(sh, matched, solidity[:, None, None])
     _clamp(matched[:, :1])
     return matched
 

@@ -66,6 +66,10 @@ class SelectionView:
         seen = alpha > SEEN
         return self.weights.matmul(evaluate(sh, self.directions))[seen] / alpha[seen, None], alpha[seen]
 
+    def weight_where(self, covered: bool) -> Tensor:
+        """Return the weight [R] that each Gaussian has in pixels that the selection covers, or in the others."""
+        return self.weights.transpose_matmul(((self.weights.row_sums() > SEEN) == covered).float()[:, None])[:, 0]
+
     @property
     def nbytes(self) -> int:
         """Size in bytes, with the transposed weights that gradients need."""
