@@ -28,12 +28,24 @@ ONLY_IN = {
     "viser": ("viewer/",),
     "gsplat": ("render/cuda", "plugin/densification.py"),
     "segment_anything": ("masks/",),
+    "transformers": ("masks/",),
     "trimesh": ("synthetic/",),
 }
 # Packages that are optional or slow to import: inside the function that needs them.
 # Modules that exist for one such package and are themselves imported where it is needed.
 ADAPTERS = {"masks/tiny_vit.py"}
-LAZY = {"segment_anything", "trimesh", "embreex", "pycocotools", "sklearn", "matplotlib", "plyfile", "open3d", "pooch"}
+LAZY = {
+    "segment_anything",
+    "transformers",
+    "trimesh",
+    "embreex",
+    "pycocotools",
+    "sklearn",
+    "matplotlib",
+    "plyfile",
+    "open3d",
+    "pooch",
+}
 
 
 def imports(path):
