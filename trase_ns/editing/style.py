@@ -37,7 +37,7 @@ class StyleConfig:
     """Weight of the loss that keeps the features of the selection as they were; 0: the style alone."""
     learning_rate: float = 0.05
     """Step of the coefficients of degree 0, falling to a tenth; the higher degrees take a twentieth of it."""
-    spill_weight: float = 10.0
+    spill_weight: float = 50.0
     """Weight of the loss that keeps what shines through the selection's fringes as it was."""
     longest: int = 256
     """Longest side of the selection in a view, in pixels, whatever the camera's own resolution."""
@@ -240,9 +240,12 @@ def _colors(views: list[SelectionView], sh: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _solidity(views: list[SelectionView]) -> Tensor:
-    """How much of each Gaussian's weight [R] is in pixels that the selection covers; 1 for those never seen."""
+    """Share of each Gaussian's weight [R] in pixels that the selection covers, less the share in others.
+
+    At least 0; 1 for those never seen.
+    """
     inside, outside = (torch.stack([view.weight_where(covered) for view in views]).sum(0) for covered in (True, False))
-    return torch.where(inside + outside > 0, inside / (inside + outside).clamp_min(1e-12), 1.0)
+    return torch.where(inside + outside > 0, (inside - outside) / (inside + outside).clamp_min(1e-12), 1.0).clamp_min(0)
 
 
 def _match(views: list[SelectionView], solidity: Tensor, sh: Tensor, mean: Tensor, covariances: Tensor) -> Tensor:
