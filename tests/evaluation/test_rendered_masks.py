@@ -64,7 +64,9 @@ def test_many_objects_are_rendered_in_several_passes(run, wide):
     none = 1 - shares.sum(dim=-1)
     expected = torch.where(shares.amax(-1) > none, shares.argmax(-1), -1)
     assert (labels == expected).float().mean() > 0.999  # but for ties
-    found = dict(object_masks(gaussians, many, wide))
+    yielded = list(object_masks(gaussians, many, wide))
+    found = dict(yielded)
+    assert len(found) == len(yielded)
     for i in range(80):
         mask = (shares[..., i] >= 0.5).numpy()
         assert (i in found) == mask.any()

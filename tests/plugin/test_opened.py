@@ -109,7 +109,7 @@ def test_a_run_is_opened_with_its_data_set(tiny_run):
     run = opened.run
     assert run is not None
     assert (opened.path, opened.directory, opened.name) == (tiny_run, tiny_run.parent, "tiny")
-    assert [camera.time for camera in opened.cameras] == [frame.time for frame in run.frames]
+    assert [camera.time for camera in opened.cameras] == pytest.approx([frame.time for frame in run.frames])
     assert opened.segmentation is not None
     assert len(opened.segmentation.labels) == len(opened.scene)
     frame = opened.frame(run.frames[3].name)
