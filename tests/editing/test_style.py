@@ -275,3 +275,11 @@ def test_gaussians_of_the_fringe_keep_their_colors(scene, mask, cameras, picture
     changed = (StyleTransfer(faint, mask, picture, cameras, config).run() - sh_of(faint)[mask]).abs().amax((1, 2))
     assert changed[7] < 0.02
     assert changed.median() > 0.2
+
+
+def test_a_view_is_at_the_time_of_its_camera(scene, mask, cameras):
+    still = replace(scene, means=scene.means + torch.tensor([cameras[2].time, 0.0, 0.0]), field=None)
+    moved, placed = (view_selection(s, mask, cameras[2], 64, 4) for s in (scene, still))
+    assert moved.shape == placed.shape
+    torch.testing.assert_close(moved.before, placed.before)
+    torch.testing.assert_close(moved.directions, placed.directions)
