@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
 
@@ -20,6 +23,12 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         description: what is being done, in a few words.
         total: number of items where `items` has no length.
     """
+    with progress_bar() as progress:
+        yield from progress.track(items, total=total, description=description)
+
+
+def progress_bar() -> Progress:
+    """Return a progress bar with count, elapsed time and an estimate, to be used as a context manager."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -36,8 +45,7 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
-        yield from progress.track(items, total=total, description=description)
+    return Progress(*columns, console=console, transient=not console.is_terminal)
 
 
 def warn(message: str) -> None:

@@ -85,7 +85,7 @@ def test_an_extracted_run_is_one_for_stock_tools(tiny_run, prompt, command, tmp_
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--object", "9999"], "the run has objects 0 to"),
+        (["--object", "9999"], "there is no object '9999'"),
         (["--click", "image1"], "write FRAME,X,Y"),
         (["--click", "train_0003,2,0.5"], "outside the picture"),
         (["--click", "nowhere,0.5,0.5"], "nowhere"),

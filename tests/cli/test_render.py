@@ -191,9 +191,9 @@ def test_the_frames_of_the_data_set_are_rendered_as_the_run_sees_them(tiny_run, 
 def test_selections_masks_and_objects_of_a_run(run_copy, tiny_scene, out):
     from pycocotools.coco import COCO
 
+    from trase_ns.plugin.opened import open_scene
     from trase_ns.plugin.run import load_run
     from trase_ns.segmentation.clicks import render_selection
-    from trase_ns.segmentation.selection_file import load_selection
 
     entry = json.loads((tiny_scene / "benchmark" / "benchmark.json").read_text())["objects"][-1]["prompts"][0]
     click = f"{entry['frame']},{entry['x']},{entry['y']}"
@@ -205,7 +205,7 @@ def test_selections_masks_and_objects_of_a_run(run_copy, tiny_scene, out):
     assert (out / "saved" / "frame0001.png").read_bytes() == (out / "overlay" / "frame0001.png").read_bytes()
 
     run = load_run(run_copy)
-    selection = load_selection(run_copy.parent / "selection.npz", len(run.scene))[0]
+    selection = open_scene(run_copy).studio().selection()
     render("--load-config", run_copy, "--path", "data", "--show", "mask", "--output", out / "masks")
     render("--load-config", run_copy, "--path", "data", "--show", "mask", "--output", out / "masks.json")
     data = COCO(str(out / "masks.json"))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from trase_ns.capture.frame import Frame
 from trase_ns.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Pillow raises its own errors for broken headers, SyntaxError for broken PNG chunks, and one for decompression bombs.
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
@@ -62,6 +64,8 @@ def read_picture(path: Path) -> Tensor:
     Raises:
         UserError: there is no such file, or it is no picture that can be read.
     """
+    import torch
+
     path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no picture {path}. Name a PNG or JPEG file.")

@@ -17,6 +17,8 @@ COMMANDS = {
     "export": "Write the scene or a selection as 3DGS PLY, at a time or as a sequence.",
     "extract": "Write a derived run that holds only a selection; stock Nerfstudio tools work on it.",
     "render": "Render the scene, a selection or masks along a camera path, as a film, PNG files or COCO.",
+    "edit": "Remove, recolour, move, retime, copy or restyle a selection, bring in other scenes; undo and redo.",
+    "view": "Look at a run or a portable scene in a browser, and select and edit its objects.",
     "evaluate": "Score click selections against ground-truth masks.",
     "demo": "Make a scene with known answers, train on it, score it and write a report.",
 }

@@ -194,12 +194,13 @@ def _evaluate(config: Path, benchmark: Path, output: Path):
 
 def _export_one(run: Run, selections: list, folder: Path) -> Path | None:
     """Export the first object that has Gaussians, at the middle of time."""
-    from trase_ns.cli.export import export_moment
+    from trase_ns.editing.exporting import moment, write
 
     for selection in selections:
         if bool(selection.mask.any()):
-            scene = run.scene.subset(selection.mask)
-            return export_moment(scene, folder / selection.object.name, 0.5, overwrite=True)
+            path = folder / selection.object.name / "time0.500.ply"
+            write(path, moment(run.scene.subset(selection.mask), 0.5))
+            return path
     return None
 
 

@@ -23,7 +23,7 @@ FPS = 24.0
 _SECONDS = 2.0
 # Ends of names that are pictures or films, but not ones that are written.
 _OTHER_FILES = {".png", ".jpg", ".jpeg", ".gif", ".webm", ".mov", ".avi", ".mkv", ".webp"}
-_NO_SELECTION = "Click with --click FRAME,X,Y, take an --object, or save a selection with `trase segment`."
+_NO_SELECTION = "Click with --click FRAME,X,Y, take an --object, or select something with `trase segment`."
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def main(
     overwrite: bool = False,
     choice: Options = SelectionOptions(),  # noqa: B008 - frozen
 ) -> None:
-    """Render the scene, a selection or masks along a camera path, as a film, pictures or COCO.
+    """Render the edited scene, a selection or masks along a camera path, as a film, pictures or COCO.
 
     The end of the output says what is written: film.mp4 a film; masks.json a COCO data set of the masks (with --show
     mask or labels); anything else is a folder for PNG files.
@@ -72,10 +72,10 @@ def main(
         scale: Size as a multiple of that of the data set or the path, instead of --width and --height.
         background: Behind the Gaussians. transparent is for PNG files only. Default: that of the training.
         overwrite: Replace files that are there already.
-        choice: What is selected. Without it, the selection that `trase segment` saved.
+        choice: What is selected. Without it, the selection of the session.
     """
     choice.check()
-    named = bool(choice.selection or choice.object or choice.click or choice.exclude)
+    named = choice.named
     wanted = show or ("overlay" if named else "scene")
     selects = wanted in ("selection", "overlay", "mask")
     if named and not selects:
@@ -88,14 +88,16 @@ def main(
     from trase_ns.plugin.opened import open_scene
 
     opened = open_scene(load_config)
-    if wanted in OF_OBJECTS and not opened.segmentation:
+    studio = opened.studio(not choice.as_trained)
+    if wanted in OF_OBJECTS and not studio.objects:
         raise UserError(f"{opened.path}: there are no objects to show yet. Find them with `trase cluster`.")
-    mask = choose(opened, choice) if selects else None
+    mask = choose(opened, studio, choice) if selects else None
     if selects and mask is None:
         raise UserError(f"nothing is selected. {_NO_SELECTION}")
     way = _path(opened, path, time, fps, duration)
     cameras = [_sized(camera, width, height, scale) for camera in way.cameras]
-    scene, objects, names = opened.scene, opened.segmentation, opened.names or None
+    scene, objects = studio.scene(), studio.segmentation()
+    names = [entry.name for entry in studio.objects] or None
     if form == "coco":
         found = mask if mask is not None else objects
         assert found is not None

@@ -5,111 +5,120 @@ from __future__ import annotations
 import json
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from trase_ns.cli.selection import Clicks, parse_click
+from trase_ns.cli.selection import Options, SelectionOptions, find, parse_click
 from trase_ns.console import console
 from trase_ns.errors import UserError
 
 if TYPE_CHECKING:
-    from trase_ns.plugin.run import Run
-    from trase_ns.segmentation.clicks import Prompt, Selection
+    from trase_ns.editing.studio import Studio
+    from trase_ns.plugin.opened import Opened
+    from trase_ns.segmentation.clicks import Selection
 
 
 def main(
     load_config: Path,
-    click: Clicks = (),
-    exclude: Clicks = (),
-    granularity: Literal["auto", "coarse", "fine"] = "auto",
-    similarity: float | None = None,
     output: Path | None = None,
+    choice: Options = SelectionOptions(),  # noqa: B008 - frozen
 ) -> None:
     """Select what is under clicks, in 4D: in all views and at all times.
 
-    Prints the objects that were hit, and writes selection.npz (which `trase export` and `trase extract` take),
-    selection.json (what was clicked and hit) and selection.png (the selection in the first clicked frame).
+    Prints the objects that were hit. The selection is kept in the session of the run, where ns-viewer shows it and
+    `trase export`, `render`, `edit` and `extract` take it up; selection.json says what was clicked and hit, and
+    selection.png shows the selection in the first clicked frame.
 
     Args:
-        load_config: config.yml of the run.
-        click: Clicks on what to select: a frame, and fractions of its width (to the right) and height (down), as in
-            image000009,0.41,0.22. Several add up.
-        exclude: Clicks on what to leave out, written in the same way.
-        granularity: Of nested objects under a click take the largest (coarse), the smallest (fine) or the one that
-            the masks agree on best (auto).
-        similarity: Keep of each object the Gaussians with at least this cosine to its mean feature. Default: keep all.
-        output: Folder for the files. Default: the run's folder.
+        load_config: config.yml of the run; or a scene in a .safetensors or .ply file.
+        output: Folder for these files, and for the selection itself as selection.npz; the session stays as it is.
+            Default: the run's folder, and the session.
+        choice: What to select.
     """
-    clicks, excluded = [*chain(*click)], [*chain(*exclude)]
-    if not clicks:
+    choice.check()
+    if choice.exclude and not choice.click:
         raise UserError("nothing to select: add --click FRAME,X,Y, as in --click image000009,0.41,0.22.")
-    from trase_ns.plugin.run import load_run
-    from trase_ns.segmentation.clicks import select
+    if not choice.named:
+        raise UserError("nothing to select: add --click FRAME,X,Y, as in --click image000009,0.41,0.22, or --object.")
+    from trase_ns.files import atomic_write
+    from trase_ns.plugin.opened import open_scene
     from trase_ns.segmentation.selection_file import FILE_NAME, save_selection
 
-    run = load_run(load_config)
-    prompts = [parse_click(run, text, True, granularity) for text in clicks]
-    prompts += [parse_click(run, text, False, granularity) for text in excluded]
-    selection = select(run.scene, run.segmentation, prompts, similarity)
-
-    output = output or run.directory
-    metadata = {"clicks": clicks, "excluded": excluded, "granularity": granularity, "similarity": similarity}
-    metadata |= {"objects": _objects(run, selection), "gaussians": len(selection), "of": len(run.scene)}
-    metadata["notes"] = list(selection.notes)
-    save_selection(output / FILE_NAME, selection.mask, metadata)
-    from trase_ns.files import atomic_write
-
-    with atomic_write(output / "selection.json") as temporary:
+    opened = open_scene(load_config)
+    studio = opened.studio(not choice.as_trained)
+    selection = find(opened, studio, choice)
+    assert selection is not None
+    already = studio.selection()
+    if already is None or not already.equal(selection.mask):
+        studio.select("segment", selection.mask, "replace", selection.objects)
+    metadata = _metadata(studio, selection, choice)
+    folder = output or opened.directory
+    if folder is None:
+        raise UserError("there is no folder for the files: name one with --output.")
+    if output is not None:
+        save_selection(output / FILE_NAME, selection.mask[: studio.edits.trained], metadata)
+    with atomic_write(folder / "selection.json") as temporary:
         temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
-    _save_picture(run, selection, prompts, clicks, excluded, output / "selection.png")
+    if choice.click:
+        _save_picture(opened, studio, selection, choice, folder / "selection.png")
+    saved = folder if output is not None else f"{studio.save()} and {folder}"
 
     for entry in metadata["objects"]:
         part = "" if entry["part_of"] is None else f", part of object {entry['part_of']}"
         console.print(
-            f"object {entry['object']}: {entry['gaussians']:,} Gaussians, support {entry['support']:.2f}{part}",
+            f"object {entry['object']} ({entry['name']}): {entry['gaussians']:,} Gaussians, "
+            f"support {entry['support']:.2f}{part}",
             highlight=False,
+            soft_wrap=True,
         )
-    for note in selection.notes:
-        console.print(note, highlight=False, soft_wrap=True)
     console.print(
-        f"selected {len(selection):,} of {len(run.scene):,} Gaussians; wrote {output / FILE_NAME}, selection.json and "
-        "selection.png",
+        f"selected {len(selection):,} of {len(studio.edits):,} Gaussians; saved in {saved}",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def _objects(run: Run, selection: Selection) -> list[dict[str, Any]]:
-    segmentation = run.segmentation
-    if segmentation is None:
-        return []
-    return [
+def _metadata(studio: Studio, selection: Selection, choice: SelectionOptions) -> dict[str, Any]:
+    segmentation = studio.segmentation()
+    objects = [
         {
-            "object": index,
-            "gaussians": int(segmentation.sizes[index]),
-            "support": round(float(segmentation.support[index]), 4),
-            "part_of": None if segmentation.parents[index] < 0 else int(segmentation.parents[index]),
+            "object": number,
+            "name": studio.objects[number].name,
+            "gaussians": int(segmentation.sizes[number]),
+            "support": round(float(segmentation.support[number]), 4),
+            "part_of": None if segmentation.parents[number] < 0 else int(segmentation.parents[number]),
         }
-        for index in selection.objects
+        for number in (selection.objects if segmentation is not None else [])
+        if segmentation is not None
     ]
+    return {
+        "clicks": [*chain(*choice.click)],
+        "excluded": [*chain(*choice.exclude)],
+        "text": choice.text,
+        "granularity": choice.granularity,
+        "similarity": choice.similarity,
+        "objects": objects,
+        "gaussians": len(selection),
+        "of": len(studio.edits),
+        "notes": list(selection.notes),
+    }
 
 
-def _save_picture(
-    run: Run, selection: Selection, prompts: list[Prompt], clicks: list[str], excluded: list[str], path: Path
-) -> None:
+def _save_picture(opened: Opened, studio: Studio, selection: Selection, choice: SelectionOptions, path: Path) -> None:
     """Draw the selection over the picture of the first click's frame, with all clicks in that frame."""
     from trase_ns.evaluation import pictures
     from trase_ns.evaluation.frames import pinhole_picture
     from trase_ns.segmentation.clicks import render_selection
 
-    frames = [run.frame(text.rsplit(",", 2)[0]) for text in [*clicks, *excluded]]
-    frame = frames[0]
+    texts = [(text, True) for text in chain(*choice.click)] + [(text, False) for text in chain(*choice.exclude)]
+    frame = opened.frame(texts[0][0].rsplit(",", 2)[0])
     width, height = frame.source_size
     image = pinhole_picture(frame.source, width, height)
-    weight = render_selection(run.scene, selection.mask, frame.camera.resized(width, height))
-    marks = [
-        pictures.Mark(p.x * width / p.camera.width, p.y * height / p.camera.height, p.positive)
-        for p, f in zip(prompts, frames)
-        if f.name == frame.name
-    ]
+    weight = render_selection(studio.scene(), selection.mask, frame.camera.resized(width, height))
+    marks = []
+    for text, positive in texts:
+        if opened.frame(text.rsplit(",", 2)[0]).name == frame.name:
+            prompt = parse_click(opened, text, positive)
+            x, y = prompt.x * width / prompt.camera.width, prompt.y * height / prompt.camera.height
+            marks.append(pictures.Mark(x, y, positive))
     tinted = pictures.tint(image, (weight >= 0.5).cpu().numpy(), pictures.PREDICTED)
     pictures.save(pictures.draw_marks(tinted, marks), path)

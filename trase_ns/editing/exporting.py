@@ -39,7 +39,7 @@ class Item:
     """Something to export.
 
     Attributes:
-        name: for its files; may hold anything, see `file_name`.
+        name: for its files; may hold anything, see `file_name`. Empty for the only thing that a folder is for.
         rows: bool [M], the Gaussians of the edited scene.
     """
 
@@ -120,7 +120,7 @@ def export(
     Args:
         studio: the edited scene.
         item: what to write.
-        output_dir: folder for the files; a sequence gets a folder of its own in it, named after the item.
+        output_dir: folder for the files; a sequence of an item with a name gets a folder of its own in it.
         options: how to write it.
         surroundings: for portable files.
         cancelled: asked between the files of a sequence; once it says yes nothing is left of it.
@@ -138,15 +138,15 @@ def export(
         placed = operations.place(edits, torch.ones_like(edits.hidden), options.world)
         scene = apply(placed, studio.trained())
     part = compact(scene.subset(item.rows))
-    name = file_name(item.name)
+    name = file_name(item.name) if item.name else ""
     if options.form == "moving":
-        path = _free(output_dir / f"{name}.safetensors", options)
+        path = _free(output_dir / f"{name or 'moving'}.safetensors", options)
         _write_moving(path, edits, item, part, options, surroundings or Surroundings())
         return [path]
     if options.form == "trajectory":
         from trase_ns.scene.trajectory import follow, write_trajectory
 
-        path = _free(output_dir / f"{name}.csv", options)
+        path = _free(output_dir / f"{name or 'trajectory'}.csv", options)
         write_trajectory(path, follow(part, list(options.times), options.duration, options.world))
         return [path]
     ids = None
@@ -154,24 +154,49 @@ def export(
         found = studio.segmentation()
         ids = None if found is None else found.labels[item.rows]
     if options.form == "moment":
-        path = _free(output_dir / f"{name}_time{options.time:.3f}.{options.format}", options)
-        _write(path, moment(part, options.time, options.world), options, ids)
+        prefix = f"{name}_" if name else ""
+        path = _free(output_dir / f"{prefix}time{options.time:.3f}.{options.format}", options)
+        write(path, moment(part, options.time, options.world), ids, options.with_ids)
         return [path]
-    folder = output_dir / name
+    folder = output_dir / name if name else output_dir
     _write_sequence(folder, part, options, ids, cancelled)
     return [folder]
 
 
+def write(path: Path, gaussians: Gaussians, ids: Tensor | None = None, with_ids: bool = False) -> None:
+    """Write Gaussians in the format that the end of the file's name says: .ply, .splat or .spz.
+
+    Args:
+        path: the file.
+        gaussians: what to write.
+        ids, with_ids: see `write_ply`; other formats have no place for them.
+
+    Raises:
+        UserError: there are no Gaussians, or the file cannot be written.
+    """
+    if path.suffix == ".ply":
+        from trase_ns.scene.ply import write_ply
+
+        write_ply(path, gaussians, ids, with_ids)
+    elif path.suffix == ".splat":
+        from trase_ns.scene.splat import write_splat
+
+        write_splat(path, gaussians)
+    else:
+        from trase_ns.scene.splat import write_spz
+
+        write_spz(path, gaussians)
+
+
 def file_name(name: str) -> str:
     """Return a name for files that no file system stumbles over and that stays in its folder."""
-    plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._-")[:60]
+    plain = re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_-")[:60]
     return plain or "object"
 
 
 def moment(scene: DynamicGaussians, time: float, world: Similarity | None = None) -> Gaussians:
-    """Return what is visible of `scene` at `time`, in the coordinates that `world` maps to."""
+    """Return `scene` at `time`, in the coordinates that `world` maps to."""
     gaussians = scene.at(time)
-    gaussians = gaussians.subset(gaussians.opacities > 0)
     return gaussians if world is None else world.gaussians(gaussians)
 
 
@@ -195,21 +220,6 @@ def _check(options: Options) -> None:
         raise UserError("a sequence needs at least one time.")
 
 
-def _write(path: Path, gaussians: Gaussians, options: Options, ids: Tensor | None) -> None:
-    if options.format == "ply":
-        from trase_ns.scene.ply import write_ply
-
-        write_ply(path, gaussians, ids, options.with_ids)
-    elif options.format == "splat":
-        from trase_ns.scene.splat import write_splat
-
-        write_splat(path, gaussians)
-    else:
-        from trase_ns.scene.splat import write_spz
-
-        write_spz(path, gaussians)
-
-
 def _write_sequence(
     folder: Path, scene: DynamicGaussians, options: Options, ids: Tensor | None, cancelled: Callable[[], bool]
 ) -> None:
@@ -225,7 +235,7 @@ def _write_sequence(
                     raise UserError("the export was cancelled: nothing was written.")
                 path = Path(staging) / sequence_name(index, options.format)
                 # Ids are the same in all files of a sequence: a column, or none.
-                _write(path, moment(scene, time, options.world), options, ids if options.with_ids else None)
+                write(path, moment(scene, time, options.world), ids if options.with_ids else None, True)
             for file in old:
                 file.unlink()
             for file in sorted(Path(staging).iterdir()):

@@ -18,6 +18,7 @@ from nerfstudio.viewer.render_state_machine import RenderStateMachine
 from torch import Tensor, nn
 
 from trase_ns.editing.studio import Studio
+from trase_ns.errors import UserError
 from trase_ns.learning.features import FeatureStage, FeatureStageConfig
 from trase_ns.learning.motion_evidence import motion_evidence
 from trase_ns.learning.smoothing import Neighbours
@@ -33,6 +34,7 @@ from trase_ns.plugin.preset import preset
 from trase_ns.plugin.stages import FEATURES, Stage, stage_at, stages
 from trase_ns.plugin.training_views import TrainingViews
 from trase_ns.render import render_view
+from trase_ns.scene.baked import KeyTimes
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.deformation import DeformationField
 from trase_ns.scene.gaussians import DynamicGaussians
@@ -97,8 +99,9 @@ class TraseModelConfig(KeepsUp, ModelConfig):
 
     deformation: bool = True
     """Let the Gaussians move. Off: a scene at rest, for comparison."""
-    field_type: Literal["mlp", "basis"] = field(default_factory=lambda: preset().field_type)
-    """What moves the Gaussians: the paper's MLP, or rigid motions that all Gaussians share, which is much faster."""
+    field_type: Literal["mlp", "basis", "keys"] = field(default_factory=lambda: preset().field_type)
+    """What moves the Gaussians: the paper's MLP, or rigid motions that all Gaussians share, which is much faster.
+    "keys" is the baked motion of derived runs, which are not for training."""
     field_motions: int = field(default_factory=lambda: preset().field_motions)
     """Number of shared motions of the basis."""
     field_keys: int = field(default_factory=lambda: preset().field_keys)
@@ -144,7 +147,7 @@ class TraseModel(SplatfactoModel):
         config = self.config
         assert self.seed_points is not None
         self.gauss_params = initial_parameters(*self.seed_points, config.sh_degree, FEATURE_DIMENSIONS)
-        self.field: DeformationField | MotionBasis | None = None
+        self.field: DeformationField | MotionBasis | KeyTimes | None = None
         times = {frame.time for frame in self.kwargs["metadata"]["frames"]}
         if config.deformation and config.field_type == "basis":
             frames = len(self.kwargs["metadata"]["frames"])
@@ -152,6 +155,9 @@ class TraseModel(SplatfactoModel):
             self.field = MotionBasis(config.field_motions, max(keys, 2))
             motion = torch.zeros(self.num_points, config.field_motions)
             self.gauss_params["motion"] = nn.Parameter(motion)
+        elif config.deformation and config.field_type == "keys":
+            self.field = KeyTimes(torch.linspace(0, 1, max(config.field_keys, 2), dtype=torch.float64))
+            self.gauss_params["motion"] = nn.Parameter(torch.zeros(self.num_points, max(config.field_keys, 2), 10))
         elif config.deformation:
             self.field = DeformationField(
                 depth=config.field_depth,
@@ -242,6 +248,8 @@ class TraseModel(SplatfactoModel):
 
     def get_training_callbacks(self, training_callback_attributes: TrainingCallbackAttributes):
         """Follow the steps; densify after those of the geometry."""
+        if isinstance(self.field, KeyTimes):
+            raise UserError("a derived run with baked motion is not for training: train the run that it came from")
         optimizers = training_callback_attributes.optimizers
         pipeline = cast(VanillaPipeline, training_callback_attributes.pipeline)
         background = self.background_color.to(self.device)

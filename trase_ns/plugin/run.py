@@ -19,11 +19,16 @@ from trase_ns.plugin import checkpoints
 from trase_ns.plugin.datamanager import TraseDataManager
 from trase_ns.plugin.dataset import TraseDataset
 from trase_ns.plugin.find import lifted_masks
-from trase_ns.plugin.model import TraseModel
+from trase_ns.plugin.model import TraseModel, TraseModelConfig
 from trase_ns.plugin.trainer import TraseTrainerConfig
+from trase_ns.scene.arrangement import Arrangement, compact
+from trase_ns.scene.baked import KeyTimes, bake
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.segmentation.objects import Segmentation
+
+# A baked motion is off by at most this share of the size of the selection.
+_EXACT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -202,12 +207,16 @@ def save_segmentation(run: Run, segmentation: Segmentation) -> Path:
     return run.checkpoint
 
 
-def extract_run(run: Run, mask: Tensor, output_dir: Path) -> Path:
+def extract_run(
+    run: Run, scene: DynamicGaussians, mask: Tensor, segmentation: Segmentation | None, output_dir: Path
+) -> Path:
     """Write a run that holds only some Gaussians; all of Nerfstudio's tools work on it.
 
     Args:
         run: where they come from.
-        mask: [N] bool, the Gaussians to keep.
+        scene: its scene, M Gaussians as they were edited; a motion of several parts is baked to key times.
+        mask: [M] bool, the Gaussians to keep.
+        segmentation: the objects of `scene`, or None.
         output_dir: as for ns-train; the run goes to output_dir/EXPERIMENT/trase/TIMESTAMP.
 
     Returns:
@@ -216,17 +225,34 @@ def extract_run(run: Run, mask: Tensor, output_dir: Path) -> Path:
     Raises:
         UserError: nothing is selected, or the folder cannot be written.
     """
-    keep = mask.cpu()
-    if not bool(keep.any()):
+    if not bool(mask.any()):
         raise UserError("nothing is selected: a run without Gaussians is of no use")
-    state = checkpoints.load(run.checkpoint)
-    pipeline = dict(state["pipeline"])
-    for name, value in pipeline.items():
-        if name.startswith("_model.gauss_params."):
-            pipeline[name] = value[keep].clone()
-    segmentation = run.segmentation
-    pipeline["_model._extra_state"] = {} if segmentation is None else segmentation.subset(keep).to_state()
     config = _read_config(run.config_path)
+    model = cast(TraseModelConfig, config.pipeline.model)
+    part = compact(scene.subset(mask))
+    if isinstance(part.field, (Arrangement, KeyTimes)):
+        baked = bake(part, _EXACT * float(part.means.std(dim=0).norm().clamp_min(1e-6)), half=False).scene
+        part = baked
+        model.field_type, model.field_keys = "keys", len(cast(KeyTimes, baked.field).times)
+    model.deformation = part.field is not None
+    model.sh_degree = round((1 + part.sh_rest.shape[1]) ** 0.5) - 1
+    state = checkpoints.load(run.checkpoint)
+    others = {k: v for k, v in state["pipeline"].items() if not k.startswith(("_model.gauss_params.", "_model.field."))}
+    tensors = {
+        "means": part.means,
+        "quats": part.quats,
+        "scales": part.log_scales,
+        "opacities": part.logit_opacities[:, None],
+        "features_dc": part.sh0,
+        "features_rest": part.sh_rest,
+        "object_features": part.features,
+        **({} if part.motion is None else {"motion": part.motion.float()}),
+    }
+    pipeline = {**others, **{f"_model.gauss_params.{k}": v.detach().cpu().clone() for k, v in tensors.items()}}
+    if part.field is not None:
+        pipeline |= {f"_model.field.{k}": v.detach().cpu().clone() for k, v in part.field.state_dict().items()}
+    objects = None if segmentation is None else segmentation.to("cpu").subset(mask.cpu())
+    pipeline["_model._extra_state"] = {} if objects is None else objects.to_state()
     config.output_dir = Path(output_dir)
     config.load_dir = config.load_checkpoint = None
     config.experiment_name = f"{config.experiment_name}-selection"
