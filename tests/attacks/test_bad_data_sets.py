@@ -38,6 +38,10 @@ NERFIES = {
     "camera is a list": (lambda r: (r / CAMERA).write_text("[]"), r"000003\.json must hold a JSON object"),
     "no orientation": (lambda r: edit(r / CAMERA, lambda c: c.pop("orientation") and None), "no 'orientation'"),
     "no focal length": (lambda r: edit(r / CAMERA, lambda c: c.pop("focal_length") and None), "no 'focal_length'"),
+    "focal length huge": (
+        lambda r: edit(r / CAMERA, lambda c: c.update(focal_length=10**400)),
+        "'focal_length' must be a finite number, but is '1000",
+    ),
     "focal length 0": (lambda r: edit(r / CAMERA, lambda c: c.update(focal_length=0)), "must be above 0"),
     "orientation is small": (lambda r: edit(r / CAMERA, lambda c: c.update(orientation=[[1]])), "3 x 3 numbers"),
     "orientation is ragged": (
@@ -225,6 +229,7 @@ MODELS = {
         "'orientation' must be 3 numbers",
     ),
     "orientation is NaN": (lambda m: m[0].update(orientation=[0, 0, math.nan]), "camera_0003: 'orientation' has NaN"),
+    "orientation is huge": (lambda m: m[0].update(orientation=[0, 1e308, 0]), "camera_0003: the pose is not rigid"),
     "no lens": (lambda m: m[0].pop("radial_distortion") and None, "camera_0003 has no 'radial_distortion'"),
     "panorama": (lambda m: m[0].update(projection_type="equirectangular"), "'equirectangular' is not supported"),
     "focal length": (lambda m: m[0].update(focal_length=-5), "must be above 0"),

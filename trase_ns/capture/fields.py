@@ -43,8 +43,12 @@ def number(record: dict[str, Any], key: str, where: str) -> float | None:
     value = record.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise UserError(f"{where}: '{key}' must be a finite number, but is {value!r}.")
+    try:
+        finite = not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        finite = False
+    if not finite:
+        raise UserError(f"{where}: '{key}' must be a finite number, but is {str(value)[:80]!r}.")
     return float(value)
 
 

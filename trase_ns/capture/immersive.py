@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trase_ns.capture.fields import array, number, opengl, read_json, required
+from trase_ns.capture.fields import array, check_rotation, number, opengl, read_json, required
 from trase_ns.capture.frame import Capture, Distortion
 from trase_ns.capture.options import ReadOptions
 from trase_ns.capture.rig import RigCamera, camera_images, rig_frames, rig_seeds
@@ -49,6 +49,7 @@ def _camera(path: Path, record: Any, index: int) -> RigCamera:
     cx, cy = array(record, "principal_point", (2,), where)
     k1, k2, k3 = array(record, "radial_distortion", (3,), where)
     rotation = Rotation.from_rotvec(array(record, "orientation", (3,), where)).as_matrix()
+    check_rotation(rotation, where)  # not one where the numbers are too large
     lens = Distortion(k1=k1, k2=k2, k3=k3)
     return RigCamera(
         name,
