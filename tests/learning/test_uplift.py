@@ -71,16 +71,17 @@ def test_features_are_weighted_means_over_views(scene, cameras):
     W = torch.cat([dense_weights(scene, camera).flatten(0, 1) for camera in cameras]).double()
     F = torch.cat([features.flatten(0, 1) for features in maps]).double()
     expected = (W.T @ F) / W.sum(0)[:, None].clamp_min(1e-30)
-    lifted = uplift_features(scene, list(zip(cameras, maps)))
+    lifted, weight = uplift_features(scene, list(zip(cameras, maps)))
     seen = W.sum(0) > 1e-3
+    torch.testing.assert_close(weight, W.sum(0).float(), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(lifted[seen], expected[seen].float(), rtol=1e-3, atol=1e-4)
     assert (lifted[-1] == 0).all()
 
 
 def test_a_constant_map_lifts_to_the_constant(scene, cameras):
     views = [(camera, torch.full((camera.height, camera.width, 2), 3.5)) for camera in cameras]
-    lifted = uplift_features(scene, views)
-    seen = lifted[:, 0] != 0
+    lifted, weight = uplift_features(scene, views)
+    seen = weight > 0
     assert seen.sum() > 50
     torch.testing.assert_close(lifted[seen], torch.full_like(lifted[seen], 3.5))
 

@@ -80,34 +80,36 @@ def uplift_masks(scene: DynamicGaussians, views: Iterable[tuple[Camera, MaskSet]
 
 
 @torch.no_grad()
-def uplift_features(scene: DynamicGaussians, views: Iterable[tuple[Camera, Tensor]]) -> Tensor:
-    """Lift feature maps: f = D^-1 W^T F, each Gaussian's mean of what it was seen with (LUDVIG), over all views.
+def uplift_features(scene: DynamicGaussians, views: Iterable[tuple[Camera, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Lift feature maps: f = D^-1 W^T F, each Gaussian's mean of what it was seen with, over all views.
+
+    LUDVIG's equations 3 and 5, each view taken at its own time.
 
     Args:
         scene: the Gaussians and their deformation.
         views: camera and feature map [H, W, C] of each view, of the camera's size.
 
     Returns:
-        [N, C] on the scene's device; 0 for Gaussians that no view shows.
+        [N, C] features on the scene's device, 0 for Gaussians that no view shows; and [N] their total weight, the
+        diagonal of D.
 
     Raises:
         ValueError: there is no view, or a map has not its camera's size.
     """
-    total: Tensor | None = None
-    weight = torch.zeros(len(scene), 1, device=scene.device)
+    from trase_ns.render import lift
+
+    sums: tuple[Tensor, Tensor] | None = None
     for camera, features in _tracked(views, "lifting features"):
         if features.shape[:2] != (camera.height, camera.width):
             raise ValueError(
                 f"a feature map of {features.shape[1]} x {features.shape[0]} for a camera of "
                 f"{camera.width} x {camera.height} pixels"
             )
-        weights = _view_weights(scene, camera)
-        lifted = weights.transpose_matmul(features.flatten(0, 1).to(scene.device, torch.float32))
-        total = lifted if total is None else total + lifted
-        weight += weights.column_sums()[:, None]
-    if total is None:
+        sums = lift(scene.at(camera.time), camera, features.to(scene.device, torch.float32), out=sums)
+    if sums is None:
         raise ValueError("no view to lift features from")
-    return torch.where(weight > 0, total / weight.clamp_min(torch.finfo(weight.dtype).tiny), 0.0)
+    total, weight = sums
+    return total.div_(weight.clamp_min(torch.finfo(weight.dtype).tiny)[:, None]), weight
 
 
 def _view_weights(scene: DynamicGaussians, camera: Camera) -> Contributions:

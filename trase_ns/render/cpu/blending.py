@@ -317,8 +317,11 @@ def _sweep_back(
 
 
 @njit(cache=True, nogil=True)
-def _add_color_gradients(kept, n, weights, v_pixels, wide, sums, stride):
-    """Add the sum over the lanes of weight times gradient, for each channel, to the Gaussians' rows of `sums`."""
+def _add_color_gradients(kept, n, weights, v_pixels, wide, sums, stride, offset):
+    """Add the sum over the lanes of weight times gradient, for each channel, to the Gaussians' rows of `sums`.
+
+    A row has `stride` numbers; its channels begin at `offset`.
+    """
     for c in range(0, wide, LANES):
         # the gradients of all sixteen pixels stay in registers
         v0, v1 = load(v_pixels, c), load(v_pixels, wide + c)
@@ -330,7 +333,7 @@ def _add_color_gradients(kept, n, weights, v_pixels, wide, sums, stride):
         v12, v13 = load(v_pixels, 12 * wide + c), load(v_pixels, 13 * wide + c)
         v14, v15 = load(v_pixels, 14 * wide + c), load(v_pixels, 15 * wide + c)
         for i in range(n):
-            at = np.int64(kept[i]) * stride + GEOMETRY + c
+            at = np.int64(kept[i]) * stride + offset + c
             w = i * LANES
             s0 = broadcast(weights, w) * v0 + broadcast(weights, w + 1) * v1
             s1 = broadcast(weights, w + 2) * v2 + broadcast(weights, w + 3) * v3
@@ -387,7 +390,7 @@ def blend_backward(records, starts, members, colors, channels, background, v_ima
                 records, colors, channels, members, start, kept, n, left, top,
                 alphas, transmittances, last, v_lanes, behind, sums, stride,
             )  # fmt: skip
-            _add_color_gradients(kept, n, alphas, v_pixels, wide, sums, stride)
+            _add_color_gradients(kept, n, alphas, v_pixels, wide, sums, stride, GEOMETRY)
         for j in range(end - start):
             for c in range(0, length, LANES):
                 some = _first_lanes(length - c)

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from trase_ns.render.cpu.blending import CHANNELS, GEOMETRY, blend_backward, gather_gradients
 from trase_ns.render.cpu.blending import blend as blend_forward
+from trase_ns.render.cpu.lifting import gather as gather_lifted
+from trase_ns.render.cpu.lifting import lift as lift_pixels
 from trase_ns.render.cpu.projection import find_near, project_backward
 from trase_ns.render.cpu.projection import project as project_forward
 from trase_ns.render.cpu.runtime import kernels
@@ -225,6 +227,34 @@ def view_weights(
         fill_weights(*given, indptr, indices, weights, False)
     parts = [torch.from_numpy(part) for part in (indptr, indices, weights)]
     return parts[0], parts[1] if near is None else near[parts[1]], parts[2], (count, len(means))
+
+
+def lift(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    picture: Tensor,
+    near_plane: float,
+    far_plane: float,
+    eps2d: float,
+    lifted: Tensor,
+    total: Tensor,
+) -> None:
+    """Add sums of the first camera's weights to `lifted` [N, D], times the values, and to `total` [N], alone.
+
+    `picture` is [H, W, D], `lifted` and `total` are contiguous; the other arguments are as in `project`.
+    """
+    projected = project(means, quats, scales, viewmats[:1], Ks[:1], width, height, near_plane, far_plane, eps2d)
+    with kernels():
+        tiles = Tiles(*(values[0] for values in projected), opacities, width, height)
+        pair_sums = np.empty((len(tiles.members), picture.shape[2] + 1), np.float32)
+        lift_pixels(tiles.records, tiles.starts, tiles.members, _array(picture), pair_sums)
+        gather_lifted(tiles.order, tiles.firsts, tiles.places, pair_sums, lifted.numpy(), total.numpy())
 
 
 def _tiles_around(pixels: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
