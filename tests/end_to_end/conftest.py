@@ -67,7 +67,7 @@ class ViewerPage:
 
     def number(self, label):
         """The box with the number beside a slider."""
-        return self.text(label).locator("xpath=../../..").locator("input").last
+        return self.text(label).first.locator("xpath=ancestor::*[.//input][1]").locator("input").last
 
     def set_number(self, label, value):
         box = self.number(label)

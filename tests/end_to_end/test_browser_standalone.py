@@ -16,24 +16,25 @@ SIZE = {"width": 900, "height": 700}
 PLACE = {"width": 560, "height": 700}  # left of the controls
 EACH = 80
 TIMES = (0.0, 0.25, 0.5, 0.75, 1.0)
+RED, BLUE = (-0.4, 0, 0), (0.3, 0, 0.5)  # at time 0
 
 
 class Slide(torch.nn.Module):
-    """Moves what is left of the middle to the right, by 0.8 in all."""
+    """Moves what is left of the middle to the right, by 0.7 in all."""
 
     def move(self, means, quats, log_scales, motion, time):
         shift = torch.zeros_like(means)
-        shift[:, 0] = 0.8 * time * (means[:, 0] < 0)
+        shift[:, 0] = 0.7 * time * (means[:, 0] < 0)
         return means + shift, quats, log_scales
 
 
 @pytest.fixture
 def scene():
-    """The balls: red at x = -0.4, blue at x = 0.4; z is up."""
+    """The balls: red at x = -0.4, blue at x = 0.3, above it; z is up."""
     means = 0.05 * torch.randn(2 * EACH, 3, generator=torch.Generator().manual_seed(0))
     means[:EACH, 0] -= 0.4
-    means[EACH:, 0] += 0.4
-    means[EACH:, 2] += 0.25
+    means[EACH:, 0] += 0.3
+    means[EACH:, 2] += 0.5
     sh0 = torch.full((2 * EACH, 3), -1.7)
     sh0[:EACH, 0] = 1.7
     sh0[EACH:, 2] = 1.7
@@ -106,6 +107,10 @@ def near(a, b, off=8):
     return a is not None and b is not None and np.hypot(a[0] - b[0], a[1] - b[1]) < off
 
 
+def red_at(time):
+    return RED[0] + 0.7 * time, 0, 0
+
+
 def expected(page, point):
     """Where the page must show a point of the scene, from its first camera."""
     box = page.canvas.bounding_box()
@@ -116,17 +121,19 @@ def expected(page, point):
 def test_browser_standalone_shows_the_scene_from_the_first_camera(page):
     picture = page.picture(**PLACE)
     page.keep("standalone-open")
-    assert near(place(picture, "red"), expected(page, (-0.4, 0, 0)))
-    assert near(place(picture, "blue"), expected(page, (0.4, 0, 0.25)))
+    assert near(place(picture, "red"), expected(page, RED))
+    assert near(place(picture, "blue"), expected(page, BLUE))
     page.dropdown("Output").click()
     names = page.page.get_by_role("option").locator("visible=true").all_inner_texts()
     assert {"rgb", "depth", "segments", "selection"} <= set(names)
 
 
 def test_browser_standalone_time_moves_the_picture(page):
-    still = expected(page, (0.4, 0, 0.25))
+    still = expected(page, BLUE)
     page.set_number("Time", 0.5)
-    moved = page.picture_once(lambda p: near(place(p, "red"), expected(page, (0, 0, 0))), "time moves nothing", **PLACE)
+    moved = page.picture_once(
+        lambda p: near(place(p, "red"), expected(page, red_at(0.5))), "time moves nothing", **PLACE
+    )
     assert near(place(moved, "blue"), still)
     page.keep("standalone-time")
 
@@ -143,7 +150,7 @@ def test_browser_standalone_plays_and_pauses(page, served):
     paused = host.time
     picture = page.picture(**PLACE)
     assert host.time == paused
-    assert near(place(picture, "red"), expected(page, (-0.4 + 0.8 * paused, 0, 0)))
+    assert near(place(picture, "red"), expected(page, red_at(paused)))
 
 
 def test_browser_standalone_pages_look_from_their_own_places(page, served, open_viewer):
@@ -157,9 +164,9 @@ def test_browser_standalone_pages_look_from_their_own_places(page, served, open_
     other.keep("standalone-turned")
 
     other.set_number("Time", 1)  # the time is that of the scene
-    page.picture_once(lambda p: near(place(p, "red"), expected(page, (0.4, 0, 0))), "the time differs", **PLACE)
+    page.picture_once(lambda p: near(place(p, "red"), expected(page, red_at(1))), "the time differs", **PLACE)
     other.button("Reset view").click()
-    other.picture_once(lambda p: near(place(p, "red"), expected(page, (0.4, 0, 0))), "it does not return", **PLACE)
+    other.picture_once(lambda p: near(place(p, "red"), expected(page, red_at(1))), "it does not return", **PLACE)
     other.page.close()
     page.set_number("Time", 0)
     page.picture_once(lambda p: near(place(p, "red"), start), "the other page does not go on", **PLACE)
@@ -195,7 +202,7 @@ def test_browser_standalone_survives_renderings_that_fail(page, served):
     page.page.get_by_text("no *such* thing").wait_for()
     host._render = working
     page.set_number("Time", 1)
-    page.picture_once(lambda p: near(place(p, "red"), expected(page, (0.4, 0, 0))), "no picture any more", **PLACE)
+    page.picture_once(lambda p: near(place(p, "red"), expected(page, red_at(1))), "no picture any more", **PLACE)
     page.page.get_by_text("no *such* thing").wait_for(state="hidden")
 
 
@@ -208,7 +215,7 @@ def test_browser_standalone_scene_hides_what_stands_behind(page, served):
     nodes = host.server.scene._handle_from_node_name
 
     def green(picture):
-        x, y = (round(v) for v in expected(page, (-0.4, 0, 0)))
+        x, y = (round(v) for v in expected(page, RED))
         here = picture[y - 3 : y + 4, x - 3 : x + 4].mean((0, 1))
         return here[1] > 1.5 * max(here[0], here[2])
 
