@@ -131,7 +131,7 @@ class Graph:
             others = directions[self._neighbours[rows].flatten()].view(len(rows), k, directions.shape[1])
             weights[rows] = torch.bmm(others, directions[rows, :, None])[:, :, 0]
         weights = weights.sub_(1).div_(b_f).add_((unary[self._order].float() - 1)[:, None] / b_p).exp_()
-        indptr = torch.arange(0, count * k + 1, k, device=weights.device)
+        indptr = k * torch.arange(count + 1, device=weights.device)
         return Contributions(indptr, self._neighbours.flatten(), weights.flatten(), (count, count))
 
 
