@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.accuracy import ROOT, machine
-from benchmarks.performance import commands, rasterizer, steps
+from benchmarks.performance import commands, methods, rasterizer, steps
 from benchmarks.performance.page import page
 from benchmarks.performance.plots import draw
 from benchmarks.performance.timing import Effort, most_threads, side_by_side
@@ -55,10 +55,12 @@ def measured(quick: bool, device: str) -> dict[str, Any]:
         rasterizer.cases(quick), "rasterizer", lambda case: rasterizer.measure_case(case, effort, device, cores)
     )
     found["feature_step"] = side_by_side(steps.feature_steps(quick, device), brief)
+    found["uplifting"] = methods.uplifting(quick, device, brief)
     with commands.temporary_folder() as folder:
         calls = [
             *rasterizer.weights(quick, device),
             *steps.parts(quick, device),
+            *methods.parts(quick, device),
             *commands.clicks(quick, device),
             *commands.files(quick, Path(folder)),
             *commands.programs(),

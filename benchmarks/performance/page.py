@@ -39,6 +39,12 @@ frame, with gradients through the rasterizer and the deformation field.
 
 {feature_table(found["feature_step"])}
 
+## Uplifting
+
+Feature maps lifted onto the Gaussians, and features of as many channels rendered, milliseconds for each view:
+
+{uplifting_table(found["uplifting"])}
+
 ## Parts
 
 {table(["part", "ms"], [[name, f"{value:.1f}"] for name, value in found["parts"].items()])}
@@ -60,6 +66,16 @@ def objects_table(objects: list[dict[str, float]]) -> str:
         ["frames", "lifting", "grouping"],
         [[str(o["frames"]), f"{o['lifting']:.2f}", f"{o['grouping']:.2f}"] for o in objects],
     )
+
+
+def uplifting_table(cases: list[dict[str, float]]) -> str:
+    """Return the table of uplifting against rendering."""
+    rows = []
+    for case in cases:
+        row = [f"{case['gaussians']:,}", f"{case['width']} x {case['height']}", str(case["channels"])]
+        row += [f"{case['render']:.1f}", f"{case['uplift']:.1f}", f"{case['uplift'] / case['render']:.2f}"]
+        rows.append(row)
+    return table(["Gaussians", "pixels", "channels", "rendering", "uplifting", "ratio"], rows)
 
 
 def memory_section(memory: dict[str, Any]) -> str:
