@@ -122,8 +122,8 @@ def seen_share(frames: list[Frame], points: np.ndarray) -> float:
     for frame in frames:
         local = (points - frame.c2w[:3, 3]) @ frame.c2w[:3, :3]
         depth = np.where(local[:, 2] < 0, -local[:, 2], np.nan)
-        x = frame.fx * local[:, 0] / depth + frame.cx
-        y = -frame.fy * local[:, 1] / depth + frame.cy
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
+            x = frame.fx * local[:, 0] / depth + frame.cx
+            y = -frame.fy * local[:, 1] / depth + frame.cy
             share += float(((x >= 0) & (x < frame.width) & (y >= 0) & (y < frame.height)).mean())
     return share / len(frames)
