@@ -51,3 +51,30 @@ def test_decompression_bomb(frame, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(UserError, match="decompression bomb"):
         load_image(frame)
+
+
+def test_any_picture_is_read_upright_and_over_black(tmp_path):
+    from trase_ns.capture.images import read_picture
+
+    image = Image.new("RGBA", (4, 2), (255, 0, 0, 255))
+    image.putpixel((0, 0), (255, 255, 255, 0))
+    image.save(tmp_path / "a.png")
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.shape == (2, 4, 3)
+    assert picture[0, 0].tolist() == [0, 0, 0]
+    assert picture[1, 3].tolist() == [1, 0, 0]
+    turned = image.convert("RGB").getexif()
+    turned[0x0112] = 6  # a quarter turn
+    image.convert("RGB").save(tmp_path / "b.jpg", exif=turned)
+    assert read_picture(tmp_path / "b.jpg").shape == (4, 2, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_said(tmp_path, content):
+    from trase_ns.capture.images import read_picture
+
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as a picture"):
+        read_picture(tmp_path / "a.png")
+    with pytest.raises(UserError, match="there is no picture"):
+        read_picture(tmp_path)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from trase_ns.capture.frame import Frame
 from trase_ns.errors import UserError
@@ -71,7 +71,8 @@ def read_picture(path: Path) -> Tensor:
         raise UserError(f"there is no picture {path}. Name a PNG or JPEG file.")
     try:
         with Image.open(path) as image:
-            rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
+            upright = ImageOps.exif_transpose(image)  # as phones note how they were held
+            rgba = np.asarray(upright.convert("RGBA"), dtype=np.float32) / 255
     except IMAGE_ERRORS as error:
         raise UserError(f"{path} cannot be read as a picture ({error}). Name a PNG or JPEG file.") from error
     return torch.from_numpy(rgba[..., :3] * rgba[..., 3:])

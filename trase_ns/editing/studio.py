@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from trase_ns.segmentation.objects import Segmentation
 
 GRANULARITIES = ("auto", "coarse", "fine")
+# An object is selected if this share of it is: the filter and other tools may have dropped some of it.
+WHOLE = 0.8
 Mode = Literal["add", "subtract", "replace"]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How much is selected: Gaussians, of how many that are shown, in how many objects."""
+    """How much is selected: Gaussians, of how many that are shown, and how many objects as a whole."""
 
     gaussians: int
     total: int
@@ -159,8 +161,7 @@ class Studio:
         total = len(edits) - int(edits.hidden.sum())
         if mask is None:
             return Counts(0, total, 0)
-        labels = None if (found := self.segmentation()) is None else found.labels[mask]
-        return Counts(int(mask.sum()), total, 0 if labels is None else len(labels[labels >= 0].unique()))
+        return Counts(int(mask.sum()), total, self._whole_objects(mask))
 
     def centre(self, time: float) -> Tensor:
         """Return [3], where the middle of the selection is at `time`, or of the whole scene if nothing is selected."""
@@ -431,6 +432,15 @@ class Studio:
     def _do(self, label: str, edits: Edits) -> None:
         self._history.do(label, edits)
         self.message = ""
+
+    def _whole_objects(self, mask: Tensor) -> int:
+        """How many objects lie in `mask` whole, or nearly so; parts of one that does are not counted."""
+        found = self.segmentation()
+        if found is None or not len(found):
+            return 0
+        whole = found.coverage(mask.float()) >= WHOLE * found.sizes.clamp_min(1)
+        parents = found.parents
+        return int((whole & ~((parents >= 0) & whole[parents])).sum())
 
     def _object(self, number: int) -> SceneObject:
         if not 0 <= number < len(self.objects):

@@ -26,7 +26,8 @@ class Editing(Section):
     def __init__(self, panel: Any):
         super().__init__(panel)
         gui, icon = self.host.server.gui, viser.Icon
-        self._sight = gui.add_button_group("Selection", ["Remove", "Isolate", "Show"])
+        self._remove = gui.add_button("Remove", icon=icon.TRASH, hint="From every picture and export; can be undone")
+        self._isolate = gui.add_button("Isolate", icon=icon.FOCUS, hint="Hide everything else")
         with gui.add_folder("Colour"):
             self._color = gui.add_rgb("Colour", (230, 60, 40))
             self._mode = gui.add_dropdown("Mode", ["tint", "replace"], hint="A tint keeps light and dark")
@@ -54,7 +55,8 @@ class Editing(Section):
         self._gizmo: viser.TransformControlsHandle | None = None
         self._start: tuple[torch.Tensor, np.ndarray] | None = None
 
-        self.on_click(self._sight, self._set_sight)
+        self.on_click(self._remove, lambda: self._hide("remove", operations.hide))
+        self.on_click(self._isolate, lambda: self._hide("isolate", operations.isolate))
         self.on_click(self._recolor, self._do_recolor)
         self.on_update(self._opacity, self._fade)
         self.on_click(self._move, self._begin_move)
@@ -71,10 +73,9 @@ class Editing(Section):
         if self._gizmo is not None and self.studio.selection() is None:
             self.end_move()
 
-    def _set_sight(self) -> None:
-        label = self._sight.value
-        action = {"Remove": operations.hide, "Isolate": operations.isolate, "Show": operations.show}[label]
-        self.studio.edit(label.lower(), action)
+    def _hide(self, label: str, operation: Any) -> None:
+        self.studio.edit(label, operation)
+        self.host.show_output("rgb")
 
     def _do_recolor(self) -> None:
         red, green, blue = (value / 255 for value in self._color.value)

@@ -28,8 +28,8 @@ class Objects(Section):
         gui, icon = self.host.server.gui, viser.Icon
         self._pick = gui.add_dropdown("Object", ["none"], hint="Picking one highlights it in the picture")
         self._name = gui.add_text("Name", "", hint="Another name for the object")
-        self._use = gui.add_button_group("Selection", ["Only it", "Add", "Subtract"])
-        self._sight = gui.add_button_group("Sight", ["Show", "Hide", "Isolate"])
+        self._use = gui.add_button_group("Selection", ["Only", "Add", "Sub"])
+        self._sight = gui.add_button_group("Sight", ["Show", "Hide", "Solo"])
         self._everything = gui.add_button("Everything", icon=icon.PALETTE, hint="All objects in their colours")
         self._show_all = gui.add_button("Show all", icon=icon.EYE, hint="Bring back what was removed or hidden")
         with gui.add_folder("Merge, split, find anew", expand_by_default=False):
@@ -103,13 +103,13 @@ class Objects(Section):
             self.studio.change("rename", lambda edits: operations.rename(edits, number, name))
 
     def _select(self) -> None:
-        mode = {"Only it": "replace", "Add": "add", "Subtract": "subtract"}[self._use.value]
+        mode = {"Only": "replace", "Add": "add", "Sub": "subtract"}[self._use.value]
         self.studio.select_object(self._number(), mode)  # type: ignore[arg-type]
         self.host.show_output("selection")
 
     def _set_sight(self) -> None:
         number = self._number()
-        if self._sight.value == "Isolate":
+        if self._sight.value == "Solo":
             self._change("isolate", lambda edits, n: operations.isolate(edits, edits.mask(n)))
         else:
             self.studio.set_visible(number, self._sight.value == "Show")
