@@ -14,11 +14,16 @@ install: .venv/.installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet "uv==$$(sed -n 's/^uv==//p' constraints.txt)"
 	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt \
-		torch torchvision --editable ".[sam,synthetic,test,dev]"
+		torch torchvision --editable ".[sam,synthetic,spz,text,test,dev]"
 	touch $@
 
 # What the tests need beside Python packages. Where it cannot be installed it is named, and those tests skip.
+SPLAT_TRANSFORM := .venv/node/node_modules/.bin/splat-transform
 system:
+	@[ -x $(SPLAT_TRANSFORM) ] || { command -v npm >/dev/null && \
+		npm install --prefix .venv/node --no-audit --no-fund --ignore-scripts --loglevel=error \
+			@playcanvas/splat-transform@2.7.1 >/dev/null; } || \
+		echo "note: splat-transform is missing (it needs npm); tests that read our exports with it will be skipped"
 	@for package in $(SYSTEM_PACKAGES); do \
 		dpkg -s $$package >/dev/null 2>&1 && continue; \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -45,6 +45,8 @@ LAZY = {
     "plyfile",
     "open3d",
     "pooch",
+    "gsply",
+    "safetensors",
 }
 
 
