@@ -208,11 +208,17 @@ def test_browser_standalone_survives_renderings_that_fail(page, served):
 
 def test_browser_standalone_scene_hides_what_stands_behind(page, served):
     host, _ = served
-    for name, y in (("front", -0.5), ("behind", 0.5)):
-        host.server.scene.add_icosphere(
-            name, radius=0.03 * host.scale, color=(0, 255, 0), position=host.to_page((-0.4, y, 0)), visible=False
+    eye = np.array([0.0, -2.0, 0.0])
+    nodes = {
+        name: host.server.scene.add_icosphere(
+            name,
+            radius=0.03 * host.scale,
+            color=(0, 255, 0),
+            position=host.to_page(eye + share * (np.array(RED) - eye)),
+            visible=False,
         )
-    nodes = host.server.scene._handle_from_node_name
+        for name, share in (("front", 0.75), ("behind", 1.25))
+    }
 
     def green(picture):
         x, y = (round(v) for v in expected(page, RED))

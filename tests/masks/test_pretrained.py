@@ -30,20 +30,20 @@ def test_folders_that_hold_something_else(tiny_networks, tmp_path):
     assert "is no folder" in load(tmp_path / "nowhere")
     assert "of type clip, not owlv2" in load(tiny_networks["clip"])
     (tmp_path / "empty").mkdir()
-    assert "correct --checkpoint" in load(tmp_path / "empty")
+    assert "correct --text-checkpoint" in load(tmp_path / "empty")
 
 
 def test_damaged_weights(folder):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    assert "correct --checkpoint" in load(folder)
+    assert "correct --text-checkpoint" in load(folder)
 
 
 def test_weights_of_other_sizes(folder):
     config = json.loads((folder / "config.json").read_text())
     config["projection_dim"] = 12
     (folder / "config.json").write_text(json.dumps(config))
-    assert "correct --checkpoint" in load(folder)
+    assert "correct --text-checkpoint" in load(folder)
 
 
 def test_pickles_are_not_read(folder):

@@ -63,10 +63,13 @@ def test_levels_go_from_the_largest_objects_to_the_smallest(nested):
 
 def test_an_object_of_which_only_a_rest_is_left_is_not_of_the_level(nested):
     parts = [nested.members(i) for i in range(len(nested))]
-    almost = torch.zeros(250, dtype=torch.bool)
-    almost[:75] = True  # sleeve and a little more
-    result = at_level(Segmentation.from_members([*parts, almost], 250), 1)
+    shelf = torch.zeros(250, dtype=torch.bool)
+    shelf[100:230] = True  # the book and a little more
+    with_shelf = Segmentation.from_members([*parts, shelf], 250)
+    assert sets(at_level(with_shelf, 0)) == {(0, 99), (100, 229)}
+    result = at_level(with_shelf, 1)
     assert sets(result) == {(0, 59), (60, 69), (70, 99), (100, 219)}
+    assert (result.labels[220:] == -1).all()
 
 
 def test_what_masks_hardly_show_is_of_no_level(nested):

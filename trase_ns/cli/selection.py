@@ -42,6 +42,8 @@ class SelectionOptions:
     """Words for what is meant, as "red book". Needs trase_ns[text] and downloads a network once."""
     text_engine: Literal["grounding-dino", "owlv2", "clip"] = "grounding-dino"
     """The network that looks for the words."""
+    text_checkpoint: Path | None = None
+    """Folder with its weights. Default: the cache of huggingface_hub, else a download."""
     text_share: float = 0.5
     """Least share of support of what the words select."""
     granularity: Literal["auto", "coarse", "fine"] = "auto"
@@ -198,6 +200,7 @@ def _from_text(opened: Opened, studio: Studio, options: SelectionOptions) -> Sel
         opened.cameras,
         options.text,
         engine=options.text_engine,
+        checkpoint=options.text_checkpoint,
         share=options.text_share,
         background=opened.background,
     )

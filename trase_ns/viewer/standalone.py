@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
@@ -100,7 +101,9 @@ class StandaloneHost(Host):
         self._coarseness = 0.5  # share of the resolution while something moves
         self._trouble = ""
 
+        others = set(threading.enumerate())
         self.server = viser.ViserServer(host, free_port(host, port), verbose=False)
+        self._server_threads = set(threading.enumerate()) - others
         self.port = self.server.get_port()
         self.player = Player(self.times, lambda: self.time, self._set_time)
         self._add_controls(title)
@@ -116,7 +119,21 @@ class StandaloneHost(Host):
             self._closed = True
             self._work.notify()
         self._thread.join()
+        websockets = self.server._websock_server
+        loop, listener = websockets._broadcast_buffer.event_loop, websockets._ws_server
         self.server.stop()
+
+        async def end() -> None:
+            if listener is not None:
+                await listener.wait_closed()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+        # viser lets its thread run on, and a program that ends then may crash in it.
+        asyncio.run_coroutine_threadsafe(end(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        for thread in self._server_threads:
+            thread.join()
 
     @property
     def url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import viser
 
 from trase_ns.editing import tools
@@ -51,8 +52,9 @@ class TextPrompts(Section):
                 self.panel.say(f"loading {engine} ...")
                 self._loaded = engine, load_engine(engine, device=self.studio.scene().device)
             views = spread(self.host.cameras)
+            background = torch.tensor(self.panel.place.background)
             self._support = self._loaded[1].support(
-                self.studio.scene(), self.studio.segmentation(), views, text, progress=self._show_progress
+                self.studio.scene(), self.studio.segmentation(), views, text, background, self._show_progress
             )
             with self.host.lock:
                 self._select()
