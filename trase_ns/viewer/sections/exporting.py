@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ FORMS = {
     "moving, in one file": "moving",
     "trajectory (CSV)": "trajectory",
 }
+MASKS = "masks of all frames (COCO)"
+LABELS = "label images of all frames"
 LARGEST = 1 << 28  # bytes that are sent to a page
 
 
@@ -27,7 +30,7 @@ class Exporting(Section):
         super().__init__(panel)
         gui, icon = self.host.server.gui, viser.Icon
         self._what = gui.add_dropdown("What", ["selection", "scene", "objects"], hint="Objects: each in its own file")
-        self._form = gui.add_dropdown("As", list(FORMS))
+        self._form = gui.add_dropdown("As", [*FORMS, MASKS, LABELS])
         self._format = gui.add_dropdown("Format", exporting.FORMATS, hint="Of moments and sequences")
         self._world = gui.add_dropdown("Coordinates", ["as trained", "of the data set"])
         self._ids = gui.add_checkbox("Ids as a column", False, hint="Some viewers stumble over it")
@@ -42,13 +45,14 @@ class Exporting(Section):
     def _start(self, client: Any) -> None:
         if self._work.busy:
             raise UserError("another export is running: wait, or cancel it")
+        if self._form.value in (MASKS, LABELS):
+            self._start_masks()
+            return
         folder, options = self._output_dir(), self._options()
         found = exporting.items(self.studio, self._what.value)  # type: ignore[arg-type]
         surroundings = exporting.Surroundings(
             self.host.cameras, background=self.panel.place.background, data_world=self._data_world()
         )
-        self._export.visible, self._cancel.visible = False, True
-        self.panel.say("exporting ...")
 
         def write() -> None:
             files: list[Path] = []
@@ -61,6 +65,44 @@ class Exporting(Section):
             if client is not None and len(files) == 1 and files[0].is_file() and total <= LARGEST:
                 client.send_file_download(files[0].name, files[0].read_bytes())
             self.panel.say(f"wrote {files[0]}" if len(files) == 1 else f"wrote {len(files)} files to {folder}")
+
+        self._run(write)
+
+    def _start_masks(self) -> None:
+        """Write where the selection, or each object, is seen from each camera of the data set."""
+        from trase_ns.evaluation.picture_files import picture_names
+        from trase_ns.evaluation.rendered_masks import write_coco_masks, write_label_images
+
+        folder, cameras = self._output_dir(), list(self.host.cameras)
+        scene, objects, mask = self.studio.scene(), self.studio.segmentation(), self.studio.selection()
+        if not cameras:
+            raise UserError("there are no cameras to look from")
+        if objects is None:
+            raise UserError("there are no objects to export: they are found at the end of training")
+        selected = self._what.value == "selection"
+        if selected and mask is None and self._form.value == MASKS:
+            raise UserError("nothing is selected: select something, or export the objects")
+        titles, overwrite = [entry.name for entry in self.studio.objects], self._overwrite.value
+        names = picture_names(len(cameras))
+
+        def write() -> None:
+            if self._form.value == LABELS:
+                path = folder / "labels"
+                write_label_images(scene, objects, cameras, names, path, titles, overwrite)
+            else:
+                path = folder / "masks.json"
+                if path.exists() and not overwrite:
+                    raise UserError(f"{path} is there already. Overwrite it, or choose another folder.")
+                what = mask if selected and mask is not None else objects
+                write_coco_masks(scene, what, cameras, names, path, None if what is mask else titles)
+            self.panel.say(f"wrote {path}")
+
+        self._run(write)
+
+    def _run(self, write: Callable[[], None]) -> None:
+        """Write in a thread of its own, while the page shows that it does."""
+        self._export.visible, self._cancel.visible = False, True
+        self.panel.say("exporting ...")
 
         def run() -> None:
             try:
