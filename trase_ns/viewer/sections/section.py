@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ class Work:
     def __init__(self) -> None:
         self._cancel = threading.Event()
         self._thread: threading.Thread | None = None
+        atexit.register(self._end)
 
     @property
     def busy(self) -> bool:
@@ -77,3 +79,9 @@ class Work:
     def cancel(self) -> None:
         """Ask it to end."""
         self._cancel.set()
+
+    def _end(self) -> None:
+        """Wait a while for it when the program ends: a thread in the midst of torch would crash that."""
+        self.cancel()
+        if self._thread is not None:
+            self._thread.join(10.0)
