@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,14 +17,12 @@ from trase_ns.learning.contrastive import (
     SharedOnlyLarge,
     trase_loss,
 )
-from trase_ns.learning.pixels import sample_pixels
+from trase_ns.learning.pixels import PixelSample, sample_pixels
 from trase_ns.learning.smoothing import Neighbours
+from trase_ns.learning.view_weights import ViewWeights
 from trase_ns.masks import MaskSet
 from trase_ns.scene.camera import Camera
-from trase_ns.scene.gaussians import DynamicGaussians, Gaussians
-
-if TYPE_CHECKING:
-    from trase_ns.render import Contributions
+from trase_ns.scene.gaussians import DynamicGaussians
 
 
 @dataclass
@@ -74,13 +72,7 @@ class FeatureStage:
         self.scene = scene.detach()
         self.neighbours = neighbours
         self.config = config or FeatureStageConfig()
-        automatic = "weights" if scene.device.type == "cuda" else "gaussians"
-        self._keeps = automatic if self.config.keep == "auto" else self.config.keep
-        budget = self.config.cache_gb
-        self._free = int(1e9 * (budget if budget is not None else 2.0 if self._keeps == "weights" else 0.1))
-        self._room = self._free > 0
-        self._views: dict[Hashable, Contributions] = {}
-        self._moments = _Moments(self._free)
+        self.weights = ViewWeights(self.scene, self.config.keep, self.config.cache_gb)
 
     def loss(
         self,
@@ -105,8 +97,20 @@ class FeatureStage:
             masks, camera.width, camera.height, config.pixels, config.masks, generator, features.device
         )
         smooth = self.neighbours.mean(features, config.neighbours, generator)
+        return self.terms(smooth, camera, sample, view)
+
+    def terms(self, smooth: Tensor, camera: Camera, sample: PixelSample, view: Hashable = None) -> dict[str, Tensor]:
+        """Return the terms of equation 8 at given pixels.
+
+        Args:
+            smooth: [N, F] smooth features, see `Neighbours.mean`; differentiable.
+            camera: camera and time of the frame.
+            sample: the pixels, and the masks that cover them.
+            view: as for `loss`.
+        """
+        config = self.config
         return trase_loss(
-            self.weights(camera, sample.pixels, view).matmul(smooth),
+            self.weights.of(camera, sample.pixels, view).matmul(smooth),
             sample.mask_vectors,
             sample.mask_sizes,
             paired=sample.paired,
@@ -117,79 +121,3 @@ class FeatureStage:
             normalisation=config.normalisation,
             norm_weight=config.norm_weight,
         )
-
-    @torch.no_grad()
-    def weights(self, camera: Camera, pixels: Tensor, view: Hashable = None) -> Contributions:
-        """Return the blending weights W [P, N] of `pixels` [P, 2] int64 (x, y), kept or computed.
-
-        Where weights are kept, a view is kept whole, if it is named and there is room.
-        """
-        from trase_ns.render import contributions
-
-        rows = pixels[:, 1] * camera.width + pixels[:, 0]
-        if view in self._views:
-            kept = self._views[view].rows(rows)
-            return replace(kept, indices=kept.indices.long())
-        gaussians = self._at(camera.time)
-        if self._keeps == "gaussians" or view is None or not self._room:
-            return contributions(gaussians, camera, pixels)
-        whole = contributions(gaussians, camera)
-        packed = replace(whole, indices=whole.indices.int())  # two thirds of the memory
-        if self._fits(packed.nbytes):
-            self._views[view] = packed
-        return whole.rows(rows)
-
-    def _at(self, time: float) -> Gaussians:
-        """The Gaussians at a time, kept or computed."""
-        kept = self._moments.at(time) if self._keeps == "gaussians" else None
-        if kept is not None:
-            return kept
-        gaussians = self.scene.at(time)
-        if self._keeps == "gaussians":
-            self._moments.keep(time, gaussians)
-        return gaussians
-
-    def _fits(self, nbytes: int) -> bool:
-        """Take memory from the budget; once there is too little, nothing more is kept."""
-        self._room = nbytes <= self._free
-        if self._room:
-            self._free -= nbytes
-        return self._room
-
-
-class _Moments:
-    """Geometry of the Gaussians at several times, in one piece of memory that fills up and is never moved.
-
-    Single tensors of this size, made between the much larger ones of the steps, would break up the process's memory
-    and make it grow by several times their own size.
-
-    Args:
-        budget: bytes.
-    """
-
-    def __init__(self, budget: int):
-        self._budget = budget
-        self._places: dict[float, int] = {}
-        self._buffer: Tensor | None = None  # [times, 10 N]: means, then quaternions, then scales
-        self._first: Gaussians | None = None  # opacities and colours do not change
-
-    def at(self, time: float) -> Gaussians | None:
-        """Return the Gaussians at a time, None if they are not kept."""
-        if time not in self._places:
-            return None
-        assert self._buffer is not None and self._first is not None  # noqa: PT018
-        count = len(self._first)
-        means, quats, scales = self._buffer[self._places[time]].split([3 * count, 4 * count, 3 * count])
-        return replace(self._first, means=means.view(-1, 3), quats=quats.view(-1, 4), scales=scales.view(-1, 3))
-
-    def keep(self, time: float, gaussians: Gaussians) -> None:
-        """Keep the Gaussians at a time if there is room."""
-        geometry = gaussians.means, gaussians.quats, gaussians.scales
-        if self._buffer is None:
-            width = sum(t.numel() for t in geometry)
-            room = self._budget // max(width * gaussians.means.element_size(), 1)
-            self._buffer = gaussians.means.new_empty(room, width)  # takes memory only where it is written
-            self._first = gaussians
-        if len(self._places) < len(self._buffer):
-            torch.cat([t.flatten() for t in geometry], out=self._buffer[len(self._places)])
-            self._places[time] = len(self._places)
