@@ -9,6 +9,7 @@ import pytest
 from trase_ns.evaluation import pictures
 from trase_ns.evaluation.report import Command, Fact, Moment, Panel, loss_curves, read_history, write_report
 
+MEASURES = ("0.611", "0.123", "0.456", "0.622", "0.133", "0.466")
 HISTORY = [
     {"step": step, "stage": "warm-up" if step < 50 else "features", "loss": 1 / (1 + step), "psnr": 20.0 + step}
     for step in range(0, 100, 10)
@@ -29,9 +30,11 @@ def results(tmp_path):
             frames.append({"frame": f"test_{i}", "iou": score, "picture": picture})
         objects.append(
             {"name": name, "iou": np.mean(scores), "accuracy": 0.95, "gaussians": 1234, "notes": []}
+            | {"boundary_iou": 0.611, "flicker": 0.123, "floaters": None if name == "lamp" else 0.456}
             | {"prompts": [{}], "frames": frames}
         )
-    return {"miou": 0.7275, "macc": 0.95, "objects": objects}
+    means = {"miou": 0.7275, "macc": 0.95, "mbiou": 0.622, "flicker": 0.133, "floaters": 0.466}
+    return {**means, "objects": objects}
 
 
 class Resources(HTMLParser):
@@ -66,7 +69,7 @@ def test_the_page_holds_everything_and_needs_nothing(tmp_path, results):
     assert "http" not in re.sub(r"data:[^\"]*", "", page)
     assert "url(" not in page
     assert "<script" not in page
-    for text in ("Demo & more", "ball <1>", "0.728", "test_1", "IoU 0.400", "1,234", "ns-viewer"):
+    for text in ("Demo & more", "ball <1>", "0.728", "test_1", "IoU 0.400", "1,234", "ns-viewer", *MEASURES):
         assert text in parser.text
     assert "<1>" not in page  # names are escaped
 

@@ -10,6 +10,7 @@ from sklearn.metrics import jaccard_score
 
 from trase_ns.errors import UserError
 from trase_ns.evaluation.benchmark import load_benchmark
+from trase_ns.evaluation.metrics import boundary_iou, floaters
 from trase_ns.evaluation.scoring import evaluate
 from trase_ns.render import render_view
 from trase_ns.segmentation.objects import Segmentation
@@ -51,6 +52,8 @@ def test_exact_masks_score_one_at_every_time_and_write_everything(run, exact, tm
     results = evaluate(run, benchmark, tmp_path / "out")
     assert results["miou"] == pytest.approx(1)
     assert results["macc"] == pytest.approx(1)
+    assert results["mbiou"] == pytest.approx(1)
+    assert results["flicker"] == results["floaters"] == 0
     assert [o["gaussians"] for o in results["objects"]] == [300, 300]
     assert [o["selected_objects"] for o in results["objects"]] == [[0], [1]]
     assert [f["split"] for f in results["objects"][0]["frames"]] == ["train"] * 4 + ["test"]
@@ -77,12 +80,21 @@ def test_scores_are_those_of_the_masks_that_were_compared(run, exact, tmp_path):
     assert [f["accuracy"] for f in frames] == pytest.approx([np.mean(truths[n] == front[n]) for n in front])
     assert results["miou"] == pytest.approx(np.mean(expected))
     assert 0.1 < results["miou"] < 0.9
+    borders = [boundary_iou(front[f["frame"]], truths[f["frame"]]) for f in frames]
+    assert [f["boundary_iou"] for f in frames] == pytest.approx(borders)
+    assert results["mbiou"] == results["objects"][0]["boundary_iou"] == pytest.approx(np.mean(borders))
+    assert results["flicker"] == results["objects"][0]["flicker"] == pytest.approx(np.mean(np.abs(np.diff(expected))))
+    assert [f["floaters"] for f in frames] == [floaters(front[f["frame"]], truths[f["frame"]]) for f in frames]
+    # Only the last frame was not trained on.
+    assert results["floaters"] == results["objects"][0]["floaters"] == frames[-1]["floaters"] > 0
 
 
 def test_masks_of_half_the_size_are_scored_at_their_own(run, straight_camera, tmp_path):
     front, _ = visible(run, straight_camera.resized(48, 36), 0.0)
     benchmark = write_benchmark(tmp_path / "bench", {"front": ([FRONT], {"image0": front})})
-    assert evaluate(run, benchmark, tmp_path / "out")["miou"] == pytest.approx(1)
+    results = evaluate(run, benchmark, tmp_path / "out")
+    assert results["miou"] == pytest.approx(1)
+    assert results["floaters"] is None  # in a view that was trained on, none can be told
 
 
 def test_negative_clicks_count_and_a_miss_scores_as_nothing(run, exact, tmp_path):

@@ -97,6 +97,9 @@ def main(
     report = {
         "miou": results["miou"],
         "macc": results["macc"],
+        "mbiou": results["mbiou"],
+        "flicker": results["flicker"],
+        "floaters": results["floaters"],
         **figures,
         "objects": [{key: value for key, value in o.items() if key != "frames"} for o in results["objects"]],
         "seconds": round(sum(seconds.values()), 1),

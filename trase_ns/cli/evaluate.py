@@ -11,8 +11,8 @@ def main(load_config: Path, benchmark: Path, output: Path | None = None, similar
     """Score click selections against ground-truth masks.
 
     Each object of the benchmark is selected once, in 4D, by its clicks; the selection is then rendered into every
-    frame that has a ground-truth mask. Writes results.json (mIoU, mAcc, and the scores of each object and frame), a
-    picture of each object in each frame, a contact sheet, and report.html.
+    frame that has a ground-truth mask. Writes results.json (mIoU, mAcc, boundary IoU, flicker and floaters, for each
+    object and frame), a picture of each object in each frame, a contact sheet, and report.html.
 
     Args:
         load_config: config.yml of the run.

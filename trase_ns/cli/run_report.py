@@ -116,13 +116,14 @@ def print_scores(results: dict[str, Any]) -> None:
 
     table = Table()
     table.add_column("object")
-    for name in ("IoU", "accuracy", "Gaussians", "frames"):
+    for name in ("IoU", "boundary IoU", "accuracy", "Gaussians", "frames"):
         table.add_column(name, justify="right")
     for entry in results["objects"]:
-        scores = f"{entry['iou']:.3f}", f"{entry['accuracy']:.3f}"
+        scores = (f"{entry[key]:.3f}" for key in ("iou", "boundary_iou", "accuracy"))
         table.add_row(entry["name"], *scores, f"{entry['gaussians']:,}", str(len(entry["frames"])))
     table.add_section()
-    table.add_row("mean", f"{results['miou']:.3f}", f"{results['macc']:.3f}", "", "", style="bold")
+    means = (f"{results[key]:.3f}" for key in ("miou", "mbiou", "macc"))
+    table.add_row("mean", *means, "", "", style="bold")
     console.print(table)
 
 

@@ -16,7 +16,7 @@ from trase_ns.errors import UserError
 from trase_ns.evaluation import pictures
 from trase_ns.evaluation.benchmark import FILE_NAME, Benchmark, BenchmarkObject, Click, read_mask
 from trase_ns.evaluation.frames import pinhole_mask, pinhole_picture, pinhole_point
-from trase_ns.evaluation.metrics import iou, mean_score, pixel_accuracy
+from trase_ns.evaluation.metrics import boundary_iou, flicker, floaters, iou, mean_score, pixel_accuracy
 from trase_ns.evaluation.run import ScoredFrame, ScoredRun
 from trase_ns.files import atomic_write
 from trase_ns.segmentation.objects import Segmentation
@@ -96,8 +96,9 @@ def score(
         settings: plain JSON values that say how the selections were made; they go into results.json.
 
     Returns:
-        What results.json holds: "miou" and "macc" (mean over objects of the mean over frames), and for each object and
-        each of its frames the same.
+        What results.json holds: "miou", "macc", "mbiou" (boundary IoU), "flicker" and "floaters", each the mean over
+        objects; for each object "iou", "accuracy", "boundary_iou" (means over its frames), "flicker" (of its IoU) and
+        "floaters" (mean over its frames that were not trained on, None where there are none); and its frames.
 
     Raises:
         UserError: a frame or mask is missing or unreadable, or the folder cannot be written.
@@ -128,6 +129,8 @@ def score(
                     "time": frame.camera.time,
                     "iou": score,
                     "accuracy": pixel_accuracy(prediction, truth),
+                    "boundary_iou": boundary_iou(prediction, truth),
+                    "floaters": floaters(prediction, truth),
                     "mask": entry.masks[name].relative_to(benchmark.directory).as_posix(),
                     "picture": picture.as_posix(),
                 }
@@ -237,6 +240,9 @@ def _results(
                 "name": selection.object.name,
                 "iou": float(np.mean([row["iou"] for row in frames])),
                 "accuracy": float(np.mean([row["accuracy"] for row in frames])),
+                "boundary_iou": float(np.mean([row["boundary_iou"] for row in frames])),
+                "flicker": flicker([row["time"] for row in frames], [row["iou"] for row in frames]),
+                "floaters": _mean([row["floaters"] for row in frames if row["split"] != "train"]),
                 "gaussians": int(selection.mask.sum()),
                 "selected_objects": list(selection.objects),
                 "notes": list(selection.notes),
@@ -250,8 +256,15 @@ def _results(
         "benchmark": str(benchmark.directory),
         "miou": mean_score([[row["iou"] for row in o["frames"]] for o in objects]),
         "macc": mean_score([[row["accuracy"] for row in o["frames"]] for o in objects]),
+        "mbiou": mean_score([[row["boundary_iou"] for row in o["frames"]] for o in objects]),
+        "flicker": _mean([o["flicker"] for o in objects]),
+        "floaters": _mean([o["floaters"] for o in objects if o["floaters"] is not None]),
         "gaussians": len(run.scene),
         "segmentation": run.segmentation.summary if run.segmentation else None,
         "settings": {**settings, "threshold": THRESHOLD, "empty_union": 1.0},
         "objects": objects,
     }
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
