@@ -54,7 +54,8 @@ class ViewerPage:
         return self.page.get_by_role("button", name=name, exact=True)
 
     def text(self, words):
-        return self.page.get_by_text(words, exact=True)
+        """The first of these words that is to be seen."""
+        return self.page.get_by_text(words, exact=True).locator("visible=true").first
 
     def dropdown(self, label):
         return self.page.get_by_label(label, exact=True)
@@ -67,7 +68,7 @@ class ViewerPage:
 
     def number(self, label):
         """The box with the number beside a slider."""
-        return self.text(label).first.locator("xpath=ancestor::*[.//input][1]").locator("input").last
+        return self.text(label).locator("xpath=ancestor::*[.//input][1]").locator("input").last
 
     def set_number(self, label, value):
         box = self.number(label)
