@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -58,6 +59,40 @@ def test_clicks_at_times_that_were_seen_evaluate_no_motion(balls, camera, spots)
     studio.clear()
     with pytest.raises(UserError, match="on nothing"):
         studio.click(camera, *spots[0])
+
+
+def test_clicks_at_ever_new_times_evaluate_each_once(balls, camera, spots):
+    scene = balls.scene().detach()
+    studio = Studio(lambda: scene, lambda: balls.segmentation)
+    times = [i / 50 for i in range(8)]  # more than are kept
+    studio.click(camera.at(times[0]), *spots[0])
+    studio.click(camera.at(times[1]), *spots[1])
+    studio.click(camera.at(times[2]), *spots[0], subtract=True)
+    for time in times[3:]:
+        with pytest.raises(UserError, match="changes nothing"):
+            studio.click(camera.at(time), *spots[1])
+    assert selected(studio) == BLUE
+    assert scene.field.times == times
+
+
+def test_clicks_and_looks_evaluate_no_motion_where_something_was_moved(balls, camera, spots):
+    scene = balls.scene().detach()
+    studio = Studio(lambda: scene, lambda: balls.segmentation)
+    studio.click(camera, *spots[0])
+    studio.edit("move", partial(operations.place, similarity=Similarity.identity()))
+    moved = studio.moments.at(studio.scene(), 0.0)
+    scene.field.times.clear()
+    studio.edit("paint", partial(operations.recolor, color=(0.0, 1.0, 0.0)))
+    painted = studio.moments.at(studio.scene(), 0.0)
+    studio.click(camera, *spots[1])
+    studio.edit("hide", operations.hide)
+    hidden = studio.moments.at(studio.scene(), 0.0)
+    studio.undo()
+    assert torch.equal(studio.moments.at(studio.scene(), 0.0).opacities, painted.opacities)
+    assert scene.field.times == []
+    assert moved.means is painted.means is hidden.means
+    assert not torch.equal(moved.sh, painted.sh)
+    assert not hidden.opacities.any()
 
 
 def test_clicks_add_up_and_subtract(studio, camera, spots):

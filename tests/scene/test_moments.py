@@ -1,5 +1,7 @@
 """What is evaluated once is not evaluated again, until something changes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -69,3 +71,16 @@ def test_a_change_is_noticed(scene, change):
     now, then = scene.at(0.5), moments.at(scene, 0.5)
     assert torch.equal(now.means, then.means)
     assert torch.equal(now.sh, then.sh)
+
+
+@pytest.mark.parametrize("name", ["sh0", "logit_opacities"])
+def test_other_colours_and_opacities_move_nothing_again(scene, name):
+    moments = Moments()
+    before = moments.at(scene, 0.5)
+    painted = replace(scene, **{name: getattr(scene, name) + 1})
+    after, expected = moments.at(painted, 0.5), painted.at(0.5)
+    assert scene.field.calls == 2  # one of them by this test
+    assert after.means is before.means
+    assert torch.equal(after.sh, expected.sh)
+    assert torch.equal(after.opacities, expected.opacities)
+    assert torch.equal(moments.at(scene, 0.5).sh, before.sh)

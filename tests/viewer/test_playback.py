@@ -38,6 +38,18 @@ def test_a_scene_that_was_trained_since_is_shown_as_it_is(scene):
     assert torch.equal(playback.at(0.37).means, scene.at(0.37).means)
 
 
+def test_what_is_hidden_or_painted_is_so_in_what_was_baked(scene):
+    shown = [scene]
+    playback = Playback(lambda: shown[0])
+    playback.bake()
+    baked = playback.at(0.37)
+    shown[0] = replace(scene, logit_opacities=torch.full_like(scene.logit_opacities, -torch.inf), sh0=scene.sh0 + 1)
+    edited = playback.at(0.37)
+    assert torch.equal(edited.means, baked.means)
+    assert not edited.opacities.any()
+    assert torch.equal(edited.sh, shown[0].at(0.37).sh)
+
+
 def test_a_scene_at_rest_is_not_baked(scene):
     with pytest.raises(UserError, match="nothing moves"):
         Playback(lambda: replace(scene, field=None, motion=None)).bake()

@@ -14,24 +14,58 @@ from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.scene.similarity import rotate_harmonics
 from trase_ns.scene.spherical_harmonics import C0
 
+# What of the edits decides where the Gaussians are.
+MOTION = ("source", "index", "placement", "clock", "sources", "placements", "clocks")
+# And what decides how they look as well.
+SEEN = (*MOTION, "look", "style", "hidden", "opacity", "looks", "styles")
 
-@torch.no_grad()
-def apply(edits: Edits, base: DynamicGaussians) -> DynamicGaussians:
-    """Return the scene of M Gaussians that `edits` make of `base`, in which hidden ones have opacity 0.
+
+class Edited:
+    """The scene of M Gaussians that `edits` make of `base`, in which hidden ones have opacity 0.
 
     What nobody touched is shared with `base`, not copied; `base` is never changed.
+
+    Attributes:
+        edits, base: what it is made of.
+        scene: the edited scene.
 
     Args:
         edits: the edits, made for this scene.
         base: the trained scene of N Gaussians.
+        before: what was made before of the same base, at the same step of training: it is used for what has not
+            changed since, so that whoever keeps moments of the scene has them still.
 
     Raises:
         ValueError: the edits are for another number of Gaussians.
     """
-    if edits.trained != len(base):
-        raise ValueError(f"edits of {edits.trained} Gaussians do not fit a scene of {len(base)}")
-    base = base.detach()
-    scene = _colored(_gathered(edits, base), edits)
+
+    @torch.no_grad()
+    def __init__(self, edits: Edits, base: DynamicGaussians, before: Edited | None = None):
+        if edits.trained != len(base):
+            raise ValueError(f"edits of {edits.trained} Gaussians do not fit a scene of {len(base)}")
+        self.edits, self.base = edits, base.detach()
+        if before is not None and _agree(edits, before.edits, MOTION):
+            self._moved = before._moved
+        else:
+            self._moved = _gathered(edits, self.base)
+        if before is not None and _agree(edits, before.edits, SEEN):
+            self.scene = before.scene
+        else:
+            self.scene = _faded(_colored(self._moved, edits), edits)
+
+
+def apply(edits: Edits, base: DynamicGaussians) -> DynamicGaussians:
+    """Return the scene that `edits` make of `base`; see `Edited`."""
+    return Edited(edits, base).scene
+
+
+def _agree(edits: Edits, others: Edits, names: Sequence[str]) -> bool:
+    """Whether two edits share the columns and tables of these names."""
+    return all(getattr(edits, name) is getattr(others, name) for name in names)
+
+
+def _faded(scene: DynamicGaussians, edits: Edits) -> DynamicGaussians:
+    """Multiply the opacities, and take away what is hidden."""
     logits = scene.logit_opacities
     faded = (edits.opacity != 1).nonzero().flatten()
     if len(faded):
@@ -39,7 +73,7 @@ def apply(edits: Edits, base: DynamicGaussians) -> DynamicGaussians:
         logits = logits.index_copy(0, faded, torch.logit(opacity))
     if bool(edits.hidden.any()):
         logits = logits.masked_fill(edits.hidden, -torch.inf)
-    return replace(scene, logit_opacities=logits)
+    return scene if logits is scene.logit_opacities else replace(scene, logit_opacities=logits)
 
 
 def _gathered(edits: Edits, base: DynamicGaussians) -> DynamicGaussians:

@@ -6,7 +6,6 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trase_ns.editing import operations
-from trase_ns.editing.apply import apply
+from trase_ns.editing.apply import Edited
 from trase_ns.editing.edits import UNSELECTED, Edits, SceneObject, objects_of, segmentation_of
 from trase_ns.editing.history import History
 from trase_ns.errors import UserError
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from trase_ns.editing.session import SessionFolder
     from trase_ns.scene.camera import Camera
     from trase_ns.scene.gaussians import DynamicGaussians
-    from trase_ns.segmentation.clicks import Prompt
+    from trase_ns.segmentation.clicks import Hit
     from trase_ns.segmentation.objects import Segmentation
 
 GRANULARITIES = ("auto", "coarse", "fine")
@@ -44,10 +43,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Clicks:
-    """Clicks one after the other: what was selected before them, and the edits that they led to."""
+    """Clicks one after the other: what was selected before them, what they hit, and the edits that they led to."""
 
     ground: Tensor
-    prompts: tuple[Prompt, ...]
+    hits: tuple[Hit, ...]
     led_to: Edits
 
 
@@ -88,7 +87,7 @@ class Studio:
         self._history = History(Edits.none(0))
         self._clicks: _Clicks | None = None
         self._live: tuple[str, Edits] | None = None
-        self._shown: tuple[Edits, list[tuple], DynamicGaussians] | None = None
+        self._shown: tuple[list[tuple], Edited] | None = None
         self._objects: tuple[Edits, Segmentation] | None = None
         self._lock = threading.RLock()
         self._observers: list[Callable[[], None]] = []
@@ -126,9 +125,10 @@ class Studio:
         if not self._fits(base, edits):
             return base.detach()
         shown, state = self._shown, state_of(base)
-        if shown is None or shown[0] is not edits or shown[1] != state:
-            self._shown = shown = edits, state, apply(edits, base)
-        return shown[2]
+        if shown is None or shown[0] != state or shown[1].edits is not edits:
+            before = shown[1] if shown is not None and shown[0] == state else None
+            self._shown = shown = state, Edited(edits, base, before)
+        return shown[1].scene
 
     def segmentation(self) -> Segmentation | None:
         """Return the objects of the list as a segmentation of the edited scene; None where there are none."""
@@ -198,7 +198,7 @@ class Studio:
             UserError: the click is outside the picture, on nothing, or changes nothing, or there are no objects yet;
                 the selection is then as it was and the click is forgotten.
         """
-        from trase_ns.segmentation.clicks import Prompt, select
+        from trase_ns.segmentation.clicks import Prompt, hit, select_hits
 
         if not (0 <= x < camera.width and 0 <= y < camera.height):  # NaN is outside as well
             raise UserError(f"click at ({x:g}, {y:g}): outside the picture of {camera.width} x {camera.height} pixels")
@@ -212,17 +212,17 @@ class Studio:
             clicks = self._clicks
             if clicks is None or clicks.led_to is not self.edits:
                 clicks = _Clicks(before, (), self.edits)
-            prompts = (*clicks.prompts, prompt)
-            at = partial(self.moments.at, scene)
-            chosen = select(scene, segmentation, list(prompts), ground=clicks.ground, at=at)
-            latest = f"click {len(prompts)} "
-            message = " ".join(note for note in chosen.notes if note.startswith(latest))
+            name = f"click {len(clicks.hits) + 1}"
+            gaussians = self.moments.at(scene, camera.time)
+            hits = (*clicks.hits, hit(gaussians, segmentation, prompt, name))
+            chosen = select_hits(scene, segmentation, list(hits), ground=clicks.ground)
+            message = " ".join(note for note in chosen.notes if note.startswith(f"{name} "))
             if torch.equal(before, chosen.mask):
                 reason = message or "it is selected already, or an earlier click took it away"
                 raise UserError(f"the click changes nothing: {reason}")
             likeness = self._likeness(scene, segmentation, chosen.mask, chosen.objects)
             self._do("subtract" if subtract else "click", operations.select(self.edits, chosen.mask, likeness))
-            self._clicks = replace(clicks, prompts=prompts, led_to=self.edits)
+            self._clicks = replace(clicks, hits=hits, led_to=self.edits)
             self.message = message
         self._notify()
 

@@ -96,6 +96,16 @@ class DynamicGaussians:
         """Device of the parameters."""
         return self.means.device
 
+    @property
+    def opacities(self) -> Tensor:
+        """[N] in (0, 1), the same at all times."""
+        return torch.sigmoid(self.logit_opacities)
+
+    @property
+    def sh(self) -> Tensor:
+        """[N, K, 3] spherical-harmonics coefficients, the same at all times."""
+        return torch.cat([self.sh0[:, None], self.sh_rest], dim=1)
+
     def at(self, time: float, time_noise: float = 0.0) -> Gaussians:
         """Return the Gaussians at `time` (equation 1 of the TRASE paper); differentiable.
 
@@ -111,8 +121,8 @@ class DynamicGaussians:
             means,
             quats,
             torch.exp(log_scales),
-            torch.sigmoid(self.logit_opacities),
-            torch.cat([self.sh0[:, None], self.sh_rest], dim=1),
+            self.opacities,
+            self.sh,
         )
 
     def subset(self, index: Tensor) -> DynamicGaussians:

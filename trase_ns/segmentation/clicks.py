@@ -66,8 +66,17 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class _Hit:
-    """What is under a click: the Gaussians there, int64 [K], their weights [K] and the sum of these; the objects."""
+class Hit:
+    """What is under a click.
+
+    Attributes:
+        prompt: the click.
+        name: what messages call it.
+        gaussians: int64 [K], the Gaussians there.
+        weights: [K], their blending weights.
+        total: the sum of these.
+        objects: int64, the objects there.
+    """
 
     prompt: Prompt
     name: str
@@ -109,8 +118,6 @@ def select(
             says why.
         ValueError: `ground` has another shape or type.
     """
-    if ground is not None and (ground.dtype != torch.bool or ground.shape != (len(scene),)):
-        raise ValueError(f"ground is {ground.dtype} {list(ground.shape)}, expected bool [{len(scene)}]")
     if ground is None and not any(prompt.positive for prompt in prompts):
         raise UserError("no positive click: add one on what you want to select.")
     names = {i: f"click {i + 1}" for i in range(len(prompts))}
@@ -118,22 +125,63 @@ def select(
         _check(prompt, names[i])
     at = lru_cache(maxsize=1)(at or scene.at)
     by_time = sorted(names, key=lambda i: prompts[i].camera.time)
-    found = {i: _hit(at(prompts[i].camera.time), segmentation, prompts[i], names[i]) for i in by_time}
-    hits = [found[i] for i in names]
+    found = {i: hit(at(prompts[i].camera.time), segmentation, prompts[i], names[i]) for i in by_time}
+    return select_hits(scene, segmentation, [found[i] for i in names], similarity, ground)
+
+
+@torch.no_grad()
+def select_hits(
+    scene: DynamicGaussians,
+    segmentation: Segmentation | None,
+    hits: list[Hit],
+    similarity: float | None = None,
+    ground: Tensor | None = None,
+) -> Selection:
+    """Select what clicks hit that were looked up before; see `select`, which looks them up.
+
+    Raises:
+        UserError: nothing is selected: the message says why.
+        ValueError: `ground` has another shape or type.
+    """
+    if ground is not None and (ground.dtype != torch.bool or ground.shape != (len(scene),)):
+        raise ValueError(f"ground is {ground.dtype} {list(ground.shape)}, expected bool [{len(scene)}]")
     mask = torch.zeros(len(scene), dtype=torch.bool, device=scene.device) if ground is None else ground.to(scene.device)
     objects: list[int] = []
     notes: list[str] = []
-    for hit in sorted(hits, key=lambda h: not h.prompt.positive):  # what is excluded wins, in any order of clicks
-        candidates = _candidates(hit, hits, objects)
-        part, chosen, note = _meant(scene, segmentation, hit, candidates, similarity)
-        mask = mask | part if hit.prompt.positive else mask & ~part
-        if chosen is not None and hit.prompt.positive and chosen not in objects:
+    for found in sorted(hits, key=lambda h: not h.prompt.positive):  # what is excluded wins, in any order of clicks
+        candidates = _candidates(found, hits, objects)
+        part, chosen, note = _meant(scene, segmentation, found, candidates, similarity)
+        mask = mask | part if found.prompt.positive else mask & ~part
+        if chosen is not None and found.prompt.positive and chosen not in objects:
             objects.append(chosen)
         if note:
             notes.append(note)
     if not mask.any():
         raise UserError(" ".join(notes) or "nothing is left: the negative clicks exclude all that the others select.")
     return Selection(mask, objects, tuple(notes))
+
+
+@torch.no_grad()
+def hit(gaussians: Gaussians, segmentation: Segmentation | None, prompt: Prompt, name: str) -> Hit:
+    """Find what is under a click.
+
+    Args:
+        gaussians: the scene's Gaussians at the time of the click.
+        segmentation: the scene's objects, or None.
+        prompt: the click, inside its picture.
+        name: what messages call it.
+    """
+    from trase_ns.render import contributions
+
+    device = gaussians.means.device
+    pixel = torch.tensor([[math.floor(prompt.x), math.floor(prompt.y)]], dtype=torch.int64, device=device)
+    row = contributions(gaussians, prompt.camera.to(device), pixel)
+    total = float(row.weights.sum())
+    objects = torch.zeros(0, dtype=torch.int64, device=device)
+    if segmentation is not None and len(segmentation) and total >= OPAQUE:
+        weights = torch.zeros(len(gaussians), device=device).index_add_(0, row.indices, row.weights)
+        objects = lies_under(segmentation.coverage(weights) / total).nonzero().flatten()
+    return Hit(prompt, name, row.indices, row.weights, total, objects)
 
 
 @torch.no_grad()
@@ -204,25 +252,10 @@ def _check(prompt: Prompt, name: str) -> None:
         raise UserError(f"{name}: granularity {prompt.granularity!r}: use coarse or fine, or leave it out.")
 
 
-def _hit(gaussians: Gaussians, segmentation: Segmentation | None, prompt: Prompt, name: str) -> _Hit:
-    """Find what is under a click; `gaussians` are those at its time."""
-    from trase_ns.render import contributions
-
-    device = gaussians.means.device
-    pixel = torch.tensor([[math.floor(prompt.x), math.floor(prompt.y)]], dtype=torch.int64, device=device)
-    row = contributions(gaussians, prompt.camera.to(device), pixel)
-    total = float(row.weights.sum())
-    objects = torch.zeros(0, dtype=torch.int64, device=device)
-    if segmentation is not None and len(segmentation) and total >= OPAQUE:
-        weights = torch.zeros(len(gaussians), device=device).index_add_(0, row.indices, row.weights)
-        objects = lies_under(segmentation.coverage(weights) / total).nonzero().flatten()
-    return _Hit(prompt, name, row.indices, row.weights, total, objects)
-
-
 def _meant(
     scene: DynamicGaussians,
     segmentation: Segmentation | None,
-    hit: _Hit,
+    hit: Hit,
     candidates: Tensor,
     similarity: float | None,
 ) -> tuple[Tensor, int | None, str]:
@@ -243,7 +276,7 @@ def _meant(
     return mask, None, f"{hit.name} is on no object: Gaussians with a feature like its own were taken."
 
 
-def _candidates(hit: _Hit, hits: list[_Hit], selected: list[int]) -> Tensor:
+def _candidates(hit: Hit, hits: list[Hit], selected: list[int]) -> Tensor:
     """Return the objects under a click that it may mean: those on which no click of the other sign lies.
 
     If there are none, a positive click may mean all, a negative one those that were selected although it lies on them.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trase_ns.errors import UserError
 from trase_ns.scene.baked import Baked, bake
-from trase_ns.scene.moments import Moments, state_of
+from trase_ns.scene.moments import Moments, motion_of
 
 if TYPE_CHECKING:
     from trase_ns.scene.gaussians import DynamicGaussians, Gaussians
@@ -36,10 +37,11 @@ class Playback:
         self._baked: tuple[list[tuple], Baked] | None = None
 
     def at(self, time: float) -> Gaussians:
-        """Return the Gaussians at `time`, without gradients; from the baked scene as long as that is up to date."""
+        """Return the Gaussians at `time`, without gradients; moved as baked as long as that is how they move."""
         scene = self._scene()
-        if self._baked is not None and self._baked[0] == state_of(scene):
-            scene = self._baked[1].scene
+        if self._baked is not None and self._baked[0] == motion_of(scene):
+            looks = {name: getattr(scene, name) for name in ("logit_opacities", "sh0", "sh_rest")}
+            scene = replace(self._baked[1].scene, **looks)
         return self.moments.at(scene, time)
 
     def bake(self) -> str:
@@ -54,7 +56,7 @@ class Playback:
         size = float((scene.means.detach() - scene.means.detach().median(0).values).norm(dim=1).median())
         keys = max(2, min(256, _MEMORY // (_BYTES_PER_KEY * len(scene))))
         baked = bake(scene, TOLERANCE * size, keys)
-        self._baked = state_of(scene), baked
+        self._baked = motion_of(scene), baked
         off = f"off by at most {100 * baked.error / max(size, 1e-9):.2g} % of the scene's half size"
         return f"baked to {baked.keys} key times, {off}"
 
