@@ -51,12 +51,15 @@ def load_pretrained(kind: Pretrained, checkpoint: Path | None, device: str) -> t
         raise UserError(INSTALL) from error
     if checkpoint is not None:
         if not checkpoint.is_dir():
-            raise UserError(f"--text-checkpoint {checkpoint} is no folder: name one with config.json and model.safetensors.")
+            raise UserError(
+                f"--text-checkpoint {checkpoint} is no folder: name one with config.json and model.safetensors."
+            )
         source, advice = str(checkpoint), f"correct --text-checkpoint, or download {kind.name} again."
     else:
         source = kind.name
         advice = (
-            f"download it by other means (`hf download {kind.name} --local-dir FOLDER`) and pass --text-checkpoint FOLDER."
+            f"download it by other means (`hf download {kind.name} --local-dir FOLDER`) and pass "
+            "--text-checkpoint FOLDER."
         )
     try:
         try:
