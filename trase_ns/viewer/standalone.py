@@ -102,7 +102,7 @@ class StandaloneHost(Host):
         self._trouble = ""
 
         others = set(threading.enumerate())
-        self.server = viser.ViserServer(host, free_port(host, port), verbose=False)
+        self.server = _start_server(host, free_port(host, port))
         self._server_threads = set(threading.enumerate()) - others
         self.port = self.server.get_port()
         self.player = Player(self.times, lambda: self.time, self._set_time)
@@ -293,3 +293,14 @@ def _mean_up(cameras: Sequence[Camera]) -> NDArray[np.float64]:
     mean = ups.mean(axis=0)
     mean = mean if np.linalg.norm(mean) > 0.1 else ups[0]
     return mean / np.linalg.norm(mean)
+
+
+def _start_server(host: str, port: int) -> viser.ViserServer:
+    """Start viser, which stumbles over any program of the machine that ends while it starts."""
+    import psutil  # viser's own
+
+    while True:
+        try:
+            return viser.ViserServer(host, port, verbose=False)
+        except psutil.NoSuchProcess:
+            continue
