@@ -5,6 +5,7 @@ from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.scene.spherical_harmonics import rgb_to_sh0
+from trase_ns.segmentation.clicks import render_selection
 from trase_ns.segmentation.portrait import portrait, spread_views, visible_shares
 
 
@@ -86,6 +87,15 @@ def test_a_hidden_object_is_pictured_alone(scene, front):
     picture = portrait(scene, object_of(2), [front], 48)
     assert picture[24, 24, 2] > 180
     assert picture[..., 1].max() < 30
+
+
+def test_what_only_shines_through_is_hidden(scene, front):
+    scene.log_scales[225:450] = -2.2
+    scene.logit_opacities[225:450] = -0.9
+    leak = render_selection(scene, object_of(2), front)
+    assert 0.01 < leak.max() < 0.1
+    assert leak.sum() > 2
+    assert portrait(scene, object_of(2), [front], 48)[..., 1].max() < 30
 
 
 def test_dark_objects_are_brightened(scene, front):
