@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
 
-from trase_ns.viewer.sections.section import Section
+from trase_ns.viewer.sections.section import Section, Work
 
 INTERVAL = 0.1  # seconds between looks at the time
 
@@ -20,21 +19,19 @@ class Following(Section):
         self._follow = self.host.server.gui.add_checkbox(
             "Follow selection", False, hint="The view moves along with the middle of the selection"
         )
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._work = Work()
         self._follow.on_update(lambda _: self.panel.attempt(self._set))
 
     def _set(self) -> None:
-        self._stop.set()
         if self._follow.value:
-            self._stop = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._stop,), daemon=True)
-            self._thread.start()
+            self._work.start(self._run)
+        else:
+            self._work.cancel()
 
-    def _run(self, stop: threading.Event) -> None:
+    def _run(self) -> None:
         time, edits = self.host.time, self.studio.edits
         before = self._centre(time)
-        while not stop.wait(INTERVAL):
+        while self._work.rest(INTERVAL):
             now = self.host.time
             if self.studio.edits is not edits:  # another selection, or moved: no reason to jump there
                 edits, time = self.studio.edits, now

@@ -68,6 +68,10 @@ class Work:
         """Whether somebody wants it to end."""
         return self._cancel.is_set()
 
+    def rest(self, seconds: float) -> bool:
+        """Do nothing for a while; returns false as soon as somebody wants it to end."""
+        return not self._cancel.wait(seconds)
+
     def start(self, work: Callable[[], None]) -> None:
         """Run `work` in a thread; nothing happens while another one runs."""
         if self.busy:
