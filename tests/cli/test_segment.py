@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from trase_ns.cli.segment import main
+from trase_ns.cli.selection import SelectionOptions
 from trase_ns.errors import UserError
 
 
@@ -13,12 +14,12 @@ def test_without_a_click_it_says_how_to_write_one():
     with pytest.raises(UserError, match="--click FRAME,X,Y"):
         main(Path("no-such-run/config.yml"))
     with pytest.raises(UserError, match="--click FRAME,X,Y"):
-        main(Path("no-such-run/config.yml"), exclude=(("a,0.5,0.5",),))
+        main(Path("no-such-run/config.yml"), choice=SelectionOptions(exclude=(("a,0.5,0.5",),)))
 
 
 def test_a_missing_run_is_named():
     with pytest.raises(UserError, match="no-such-run"):
-        main(Path("no-such-run/config.yml"), click=(("a,0.5,0.5",),))
+        main(Path("no-such-run/config.yml"), choice=SelectionOptions(click=(("a,0.5,0.5",),)))
 
 
 def click_on(scene: Path, name: str) -> str:
