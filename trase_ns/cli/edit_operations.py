@@ -304,7 +304,7 @@ class Grow:
 
     how: Annotated[Literal["grow", "shrink", "tidy", "similar"], tyro.conf.Positional] = "grow"
     """What to do."""
-    radius: float = 2.0
+    radius: float = 1.0
     """In usual distances between Gaussians."""
     similarity: float = 0.9
     """For "similar": least likeness."""

@@ -48,13 +48,13 @@ def select_text(studio: Studio, support: TextSupport, share: float, mode: Mode =
     studio.select(f"text: {support.text}"[:100], chosen.mask, mode, chosen.objects)
 
 
-def grow(studio: Studio, time: float, radius: float = 2.0) -> None:
+def grow(studio: Studio, time: float, radius: float = 1.0) -> None:
     """Add what lies within `radius` usual distances of the selection at `time`."""
     mask, points = _selected(studio, "grow"), _points(studio, time)
     studio.select("grow", growing.grow(points, mask, radius) & ~studio.edits.hidden)
 
 
-def shrink(studio: Studio, time: float, radius: float = 2.0) -> None:
+def shrink(studio: Studio, time: float, radius: float = 1.0) -> None:
     """Take away what lies within `radius` usual distances of what is not selected."""
     mask, points = _selected(studio, "shrink"), _points(studio, time)
     studio.select("shrink", growing.shrink(points, mask, radius), "replace")
@@ -82,7 +82,7 @@ def grow_to_similar(studio: Studio, similarity: float, nearby: bool, time: float
     if similarity is None or similarity != similarity:
         raise UserError(f"similarity {similarity}: use a number from 0 to 1")
     mask = _selected(studio, "grow to similar")
-    radius = 4.0 if nearby else None
+    radius = 3.0 if nearby else None
     grown = growing.grow_to_similar(studio.scene(), mask, similarity, radius, _points(studio, time))
     studio.select("grow to similar", grown & ~studio.edits.hidden)
 
@@ -91,7 +91,7 @@ def split_into_pieces(studio: Studio, number: int, time: float) -> None:
     """Make objects of the pieces of an object that do not hang together at `time`."""
     entry = studio.objects[number]
     mask = studio.edits.mask(number)
-    labels = growing.pieces(_points(studio, time), mask)
+    labels = growing.pieces(_points(studio, time), mask, smallest=0.05)
     count = int(labels.max()) + 1
     if count < 2:
         raise UserError(f"{entry.name} hangs together: there is nothing to split. Select a part of it instead.")
