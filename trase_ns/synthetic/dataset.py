@@ -17,15 +17,15 @@ from trase_ns.errors import UserError
 from trase_ns.masks.coco import write_coco
 from trase_ns.masks.simulated import simulate_masks
 from trase_ns.scene.camera import Camera
-from trase_ns.synthetic import cameras
+from trase_ns.synthetic import cameras, scenes
 from trase_ns.synthetic.benchmark_writer import BenchmarkWriter
 from trase_ns.synthetic.scene import Scene
 from trase_ns.synthetic.seed_points import MOVING_MOMENT, SeedPoints
 from trase_ns.synthetic.tabletop import tabletop
 from trase_ns.synthetic.thrown import thrown
 
-SCENES = {"tabletop": tabletop, "thrown": thrown}
-SCORED_FROM = {"tabletop": 400, "thrown": 1000}  # an object is scored where it fills one pixel in so many
+SCENES = {"tabletop": tabletop, "thrown": thrown, **{name: getattr(scenes, name) for name in scenes.__all__}}
+SCORED_FROM = {"tabletop": 400}  # an object is scored where it fills one pixel in so many, else in 1000
 RELAY = 4  # one in so many cameras takes a picture at a moment
 VERSION = 1  # of what this module writes: raise it with every change of the pictures
 
@@ -39,7 +39,7 @@ class SceneParameters:
     frames: int = 100
     width: int = 256
     height: int = 192
-    cameras: Literal["moving", "several", "relay"] = "moving"
+    cameras: Literal["moving", "several", "relay", "rest"] = "moving"
     rig: int = 6
     held_out: int = 24
     points: int = 3000
@@ -62,7 +62,7 @@ def make_scene(
     frames: int = 100,
     width: int = 256,
     height: int = 192,
-    cameras: Literal["moving", "several", "relay"] = "moving",
+    cameras: Literal["moving", "several", "relay", "rest"] = "moving",
     rig: int = 6,
     held_out: int = 24,
     points: int = 3000,
@@ -82,12 +82,14 @@ def make_scene(
         width, height: picture size in pixels.
         cameras: "moving" is one camera that sweeps around, one picture a moment; "several" are `rig` cameras at rest,
             each with a picture of every moment; "relay" are `rig` cameras at rest that take turns, a quarter of them at
-            each moment: camera i at moment k where i % 4 == k % 4.
+            each moment: camera i at moment k where i % 4 == k % 4; "rest" is one camera at rest, also for the held-out
+            pictures.
         rig: number of cameras at rest, at least 4 for "relay".
         held_out: number of pictures from other poses, at moments half-way between the others; for "relay" at moments
             that are trained on, each once where there are as many.
         points: number of seed points.
-        scene: "tabletop" or "thrown", where things move up to three of their widths between two of 30 moments.
+        scene: "tabletop"; "thrown", where things move up to three of their widths between two of 30 moments; or one
+            of `trase_ns.synthetic.scenes`.
 
     Returns:
         The folder.
@@ -141,8 +143,8 @@ def open_scene(directory: Path | str) -> Scene:
 def _check(parameters: SceneParameters) -> None:
     if parameters.scene not in SCENES:
         raise UserError(f"no built-in scene is called {parameters.scene!r}: choose one of {', '.join(SCENES)}.")
-    if parameters.cameras not in ("moving", "several", "relay"):
-        raise UserError(f'cameras must be "moving", "several" or "relay", not {parameters.cameras!r}.')
+    if parameters.cameras not in ("moving", "several", "relay", "rest"):
+        raise UserError(f'cameras must be "moving", "several", "relay" or "rest", not {parameters.cameras!r}.')
     rig = RELAY if parameters.cameras == "relay" else 1
     lowest = {"seed": 0, "frames": 2, "width": 32, "height": 32, "rig": rig, "held_out": 1, "points": 1}
     for name, bound in lowest.items():
@@ -164,6 +166,8 @@ def _shots(parameters: SceneParameters) -> list[_Shot]:
     for i, time in enumerate(times):
         if parameters.cameras == "moving":
             shots.append(_Shot(f"train_{i:04d}", "train", cameras.moving(time), time))
+        elif parameters.cameras == "rest":
+            shots.append(_Shot(f"train_{i:04d}", "train", cameras.rig(0, 1), time))
         else:
             turn = slice(i % RELAY, None, RELAY) if parameters.cameras == "relay" else slice(None)
             for camera in range(parameters.rig)[turn]:
@@ -176,7 +180,8 @@ def _shots(parameters: SceneParameters) -> list[_Shot]:
         return shots
     gaps = (np.arange(parameters.held_out) + 0.5) * (parameters.frames - 1) / parameters.held_out
     for i, time in enumerate(((np.floor(gaps) + 0.5) / (parameters.frames - 1)).tolist()):
-        shots.append(_Shot(f"test_{i:04d}", "test", cameras.held_out(time), time))
+        pose = cameras.rig(0, 1) if parameters.cameras == "rest" else cameras.held_out(time)
+        shots.append(_Shot(f"test_{i:04d}", "test", pose, time))
     return shots
 
 
@@ -191,7 +196,7 @@ def _write(root: Path, parameters: SceneParameters) -> None:
         (root / folder).mkdir()
     shots = _shots(parameters)
     training = [shot for shot in shots if shot.split == "train"]
-    min_area = parameters.width * parameters.height // SCORED_FROM[parameters.scene]
+    min_area = parameters.width * parameters.height // SCORED_FROM.get(parameters.scene, 1000)
     benchmark = BenchmarkWriter(scene, root / "benchmark", min_area)
     seeding, moment = {shot.name for shot in training}, MOVING_MOMENT
     if parameters.cameras == "relay":  # as from the pictures of one moment, the middle one

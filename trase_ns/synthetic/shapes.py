@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ class Mesh:
     smooth: bool = True
 
 
-def lathe(profile: np.ndarray, segments: int = 48) -> Mesh:
+def lathe(profile: np.ndarray | Sequence[tuple[float, float]], segments: int = 48) -> Mesh:
     """Return the surface that a profile sweeps around the z axis.
 
     Args:
@@ -81,6 +82,18 @@ def backdrop(radius: float, height: float, arc: float, segments: int = 64) -> Me
     low = np.stack([radius * np.cos(angles), radius * np.sin(angles), np.zeros(segments)], axis=-1)
     vertices = np.concatenate([low, low + [0, 0, height]])
     return Mesh(vertices, _grid_faces(2, segments, wrap=False))
+
+
+def moved(mesh: Mesh, pose: np.ndarray) -> Mesh:
+    """Return the mesh after a [4, 4] rigid transform."""
+    return Mesh(mesh.vertices @ pose[:3, :3].T + pose[:3, 3], mesh.faces, mesh.smooth)
+
+
+def union(meshes: list[Mesh]) -> Mesh:
+    """Return one mesh of several that are shaded alike; what lies inside another is kept."""
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts)])
+    return Mesh(np.concatenate([mesh.vertices for mesh in meshes]), faces, meshes[0].smooth)
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
