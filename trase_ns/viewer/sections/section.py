@@ -37,7 +37,8 @@ class Section:
         """Show the studio as it is now; called after each change."""
 
     def on_click(self, button: Any, action: Callable[[], Any]) -> None:
-        """Let a button do `action`; what goes wrong is said in the panel."""
+        """Let a button, or those of a group, do `action`; what goes wrong is said in the panel."""
+        button._impl.is_button = True  # else viser takes a press of the group's latest button for no change
         button.on_click(lambda _: self.panel.attempt(action))
 
     def on_update(self, element: Any, action: Callable[[], Any]) -> None:
