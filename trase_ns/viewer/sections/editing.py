@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import viser
 import viser.transforms
 
 from trase_ns.editing import operations
+from trase_ns.editing.edits import Edits
+from trase_ns.editing.exporting import file_name
 from trase_ns.errors import UserError
 from trase_ns.scene import clock
 from trase_ns.scene.similarity import Similarity
@@ -54,6 +57,8 @@ class Editing(Section):
         self._reset = gui.add_button("Undo all edits of the selection", icon=icon.ERASER)
         self._gizmo: viser.TransformControlsHandle | None = None
         self._start: tuple[torch.Tensor, np.ndarray] | None = None
+        self._stands_at: Edits | None = None  # what the gizmo was put to, or has led to
+        self._placing = False
 
         self.on_click(self._remove, lambda: self._hide("remove", operations.hide))
         self.on_click(self._isolate, lambda: self._hide("isolate", operations.isolate))
@@ -69,9 +74,13 @@ class Editing(Section):
         self.on_click(self._reset, lambda: self.studio.edit("reset", operations.reset))
 
     def show(self) -> None:
-        """End moving when there is nothing left to move."""
-        if self._gizmo is not None and self.studio.selection() is None:
+        """Put the gizmo to where the selection is after other changes; end moving when nothing is left to move."""
+        if self._gizmo is None or self._placing or self.studio.edits is self._stands_at:
+            return
+        if self.studio.selection() is None:
             self.end_move()
+        else:
+            self._begin_move()
 
     def _hide(self, label: str, operation: Any) -> None:
         self.studio.edit(label, operation)
@@ -106,13 +115,14 @@ class Editing(Section):
             "/trase/move", scale=self._gizmo_size(), position=self._start[1], depth_test=False, opacity=0.9
         )
         self._gizmo.on_update(lambda _: self.panel.attempt(self._place))
+        self._stands_at = self.studio.edits
         self._move.visible, self._end_move.visible = False, True
 
     def end_move(self) -> None:
         """Take the gizmo away; where the selection is, it stays."""
         if self._gizmo is not None:
             self._gizmo.remove()
-        self._gizmo = self._start = None
+        self._gizmo = self._start = self._stands_at = None
         self._move.visible, self._end_move.visible = True, False
 
     def _place(self) -> None:
@@ -127,7 +137,12 @@ class Editing(Section):
         similarity = Similarity.about(
             centre, torch.from_numpy(rotation), torch.from_numpy(shift), float(self._size.value)
         )
-        self.studio.edit_live(f"move {id(self._gizmo)}", "move", partial(operations.place, similarity=similarity))
+        self._placing = True
+        try:
+            self.studio.edit_live(f"move {id(self._gizmo)}", "move", partial(operations.place, similarity=similarity))
+            self._stands_at = self.studio.edits
+        finally:
+            self._placing = False
 
     def _gizmo_size(self) -> float:
         """As large as the selection, in the page's units."""
@@ -139,7 +154,7 @@ class Editing(Section):
 
     def _do_retime(self) -> None:
         course, by = self._time.value, self._delay.value
-        if by is None or by != by:
+        if not math.isfinite(by):
             raise UserError(f"time: {by} is no share of the time")
         now = self.host.time
         maps = {
@@ -158,20 +173,20 @@ class Editing(Section):
 
     # From elsewhere
 
-    def bring_in(self, path: Path) -> None:
-        """Put a scene from a file into this one, as large as it is there and in the middle of what is looked at."""
+    def bring_in(self, path: Path, name: str | None = None) -> None:
+        """Put a scene from a file into this one, as large and in the place as it is there, by default by its name."""
         from trase_ns.scene.reading import read_scene
 
-        scene = read_scene(path).to(self.studio.scene().device)
-        self.studio.change(f"bring in {path.stem}"[:100], lambda edits: operations.bring_in(edits, scene, path.stem))
+        scene, name = read_scene(path).to(self.studio.scene().device), name or path.stem
+        self.studio.change(f"bring in {name}"[:100], lambda edits: operations.bring_in(edits, scene, name))
         self.host.show_output("selection")
 
     def _uploaded(self) -> None:
         import tempfile
 
         file = self._upload.value
-        suffix = Path(file.name).suffix.lower()
+        name = Path(file.name)
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"upload{suffix if suffix in ('.ply', '.safetensors') else '.unknown'}"
+            path = Path(folder) / f"{file_name(name.stem)}.{file_name(name.suffix)}"
             path.write_bytes(file.content)
-            self.bring_in(path)
+            self.bring_in(path, name.stem)
