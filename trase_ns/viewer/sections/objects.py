@@ -99,8 +99,11 @@ class Objects(Section):
 
     def _rename(self) -> None:
         number, name = self._number(), self._name.value
-        if name != self.studio.objects[number].name:
-            self.studio.change("rename", lambda edits: operations.rename(edits, number, name))
+        try:
+            if name != self.studio.objects[number].name:
+                self.studio.change("rename", lambda edits: operations.rename(edits, number, name))
+        finally:
+            self._show_name()  # of a name that is refused, or cut, what is kept
 
     def _select(self) -> None:
         mode = {"Only": "replace", "Add": "add", "Sub": "subtract"}[self._use.value]
@@ -145,22 +148,31 @@ class Objects(Section):
         """Make the small pictures that are missing, beside everything else."""
         cameras = self.host.cameras
         if cameras and self.panel.settled():
-            self._painting.start(lambda: self._paint_all(list(cameras)))
+            paint = lambda: self._paint_all(list(cameras))  # noqa: E731
+            self._painting.start(lambda: self.panel.attempt(paint, locked=False))
 
     def _paint_all(self, cameras: list) -> None:
         from trase_ns.segmentation.portrait import portrait, spread_views, visible_shares
 
         views = spread_views(cameras)
-        scene, edits = self.studio.scene(), self.studio.edits
-        shares = visible_shares(scene, views)
-        for number, entry in enumerate(edits.objects):
-            if id(entry.rows) in self._pictures or not len(entry):
-                continue
-            picture = portrait(scene, edits.mask(number), views, PICTURE, shares)
-            self._pictures[id(entry.rows)] = entry.rows, _framed(picture, entry.color)
-            if number % 8 == 7 and self.studio.edits.objects is edits.objects:
-                self._write()
+        while True:
+            edits, scene = self.studio.edits, self.studio.scene()
+            missing = [number for number, entry in enumerate(edits.objects) if self._unpainted(entry)]
+            if not missing or len(scene) != len(edits):  # the latter where training goes on
+                break
+            shares = visible_shares(scene, views)
+            for number in missing:
+                entry = edits.objects[number]
+                picture = portrait(scene, edits.mask(number), views, PICTURE, shares)
+                self._pictures[id(entry.rows)] = entry.rows, _framed(picture, entry.color)
+                if self.studio.edits.objects is not edits.objects:
+                    break  # there may be others now
+                if number % 8 == 7:
+                    self._write()
         self._write()
+
+    def _unpainted(self, entry: SceneObject) -> bool:
+        return len(entry) > 0 and id(entry.rows) not in self._pictures
 
 
 def label(number: int, entry: SceneObject) -> str:
