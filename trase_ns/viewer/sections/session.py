@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+from pathlib import Path
 from typing import Any
 
 import viser
@@ -25,13 +26,14 @@ class SessionSaving(Section):
         self._save.visible = self.studio.folder is not None
         self.on_click(self._save, self._now)
         self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the timer
+        self._saving = threading.Lock()
         self._saved: tuple | None = self._state()
         atexit.register(self.flush)
 
     def show(self) -> None:
         """Save soon."""
-        if self.studio.folder is None or not self.panel.settled() or self._state() == self._saved:
+        if not self._due():
             return
         with self._lock:
             if self._timer is not None:
@@ -46,23 +48,33 @@ class SessionSaving(Section):
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if self.studio.folder is None or not self.panel.settled() or self._state() == self._saved:
-                return
-            state = self._state()
-            try:
-                self.panel.note_view()
-                self.studio.save()
-                self._saved = state
-            except UserError as error:
-                self.panel.say(f"the session could not be saved: {error}")
+        self.panel.attempt(self._save_if_due, locked=False)
+
+    def _save_if_due(self) -> None:
+        with self._saving:
+            if self._due():
+                try:
+                    self._write()
+                except UserError as error:
+                    raise UserError(f"the session could not be saved: {error}") from error
 
     def _now(self) -> None:
         if not self.panel.settled():
             raise UserError("the session can be saved once the geometry is trained")
+        with self._saving:
+            path = self._write()
+        self.panel.say(f"saved {path}")
+
+    def _due(self) -> bool:
+        """Whether there is something to save, and somewhere."""
+        return self.studio.folder is not None and self.panel.settled() and self._state() != self._saved
+
+    def _write(self) -> Path | None:
+        state = self._state()  # as it is before: what changes meanwhile is saved next time
         self.panel.note_view()
         path = self.studio.save()
-        self._saved = self._state()
-        self.panel.say(f"saved {path}")
+        self._saved = state
+        return path
 
     def _state(self) -> tuple:
         return id(self.studio.edits), self.studio.similarity, self.studio.position
