@@ -453,3 +453,40 @@ def test_a_session_of_other_gaussians_begins_anew_and_keeps_the_old(balls, camer
     assert "belongs to another state" in later.restore()
     assert later.selection() is None
     assert (tmp_path / "session-refused-1" / "session.json").is_file()
+
+
+@pytest.mark.parametrize("change", ["edit", "edit_live"])
+def test_observers_may_wait_for_others_who_use_the_studio(studio, camera, spots, change):
+    studio.click(camera, *spots[0])
+    waited = []
+
+    def observe():
+        if not waited:
+            waited.append(threading.Thread(target=studio.clear, daemon=True))
+            waited[0].start()
+            waited[0].join(20.0)
+
+    studio.subscribe(observe)
+    arguments = ("fade", "fade") if change == "edit_live" else ("fade",)
+    getattr(studio, change)(*arguments, lambda edits, rows: operations.fade(edits, rows, 0.5))
+    assert not waited[0].is_alive(), "the observer waits under the studio's lock"
+
+
+def test_live_edits_with_one_key_are_one_step(studio, camera, spots):
+    studio.click(camera, *spots[0])
+
+    def fade(opacity, key="slider"):
+        studio.edit_live(key, "fade", lambda edits, rows: operations.fade(edits, rows, opacity))
+
+    fade(0.5)
+    fade(0.2)
+    assert studio.steps == ["click", "fade"]
+    assert float(studio.edits.opacity.min()) == pytest.approx(0.2)
+    with pytest.raises(UserError):
+        fade(float("nan"))
+    assert float(studio.edits.opacity.min()) == pytest.approx(0.2)
+    fade(0.3, key="another")
+    assert studio.steps == ["click", "fade", "fade"]
+    studio.undo()
+    studio.undo()
+    assert float(studio.edits.opacity.min()) == 1.0

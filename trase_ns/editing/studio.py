@@ -293,11 +293,7 @@ class Studio:
             UserError: nothing is selected, or the operation says what is wrong.
         """
         with self._lock:
-            self._sync()
-            mask = self.selection()
-            if mask is None:
-                raise UserError(f"{label}: nothing is selected. Click an object first.")
-            self._do(label, operation(self.edits, mask))
+            self._edit(label, operation)
         self._notify()
 
     def edit_live(self, key: str, label: str, operation: Callable[[Edits, Tensor], Edits]) -> None:
@@ -311,12 +307,13 @@ class Studio:
                 self._history.undo()
             before = self.edits
             try:
-                self.edit(label, operation)
+                self._edit(label, operation)
             except UserError:
                 if again:
                     self._history.redo()
                 raise
             self._live = (key, self.edits) if self.edits is not before else None
+        self._notify()
 
     def change(self, label: str, operation: Callable[[Edits], Edits]) -> None:
         """Do an operation that needs no selection, as on the list of objects."""
@@ -428,6 +425,13 @@ class Studio:
         self.message = ""
         self._notify()
         return label
+
+    def _edit(self, label: str, operation: Callable[[Edits, Tensor], Edits]) -> None:
+        self._sync()
+        mask = self.selection()
+        if mask is None:
+            raise UserError(f"{label}: nothing is selected. Click an object first.")
+        self._do(label, operation(self.edits, mask))
 
     def _do(self, label: str, edits: Edits) -> None:
         self._history.do(label, edits)
