@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import viser
@@ -132,6 +133,13 @@ class Host(ABC):
     def _position(event: viser.ScenePointerEvent, corner: int, camera: Camera) -> tuple[float, float]:
         screen = event.screen_pos[corner]
         return picture_position(screen, event.client.camera.aspect, camera.width, camera.height)
+
+
+def moment(value: Any) -> float:
+    """Return a time that somebody gave as one that can be shown, in [0, 1]; 0 where it is no number."""
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return 0.0
+    return float(min(max(value, 0), 1))
 
 
 def picture_position(screen: tuple[float, float], aspect: float, width: int, height: int) -> tuple[float, float]:

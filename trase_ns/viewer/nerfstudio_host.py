@@ -20,7 +20,7 @@ from trase_ns.editing.studio import Studio
 from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.similarity import Similarity
-from trase_ns.viewer.host import Host
+from trase_ns.viewer.host import Host, moment
 from trase_ns.viewer.panel import Panel, Place
 from trase_ns.viewer.playback import Playback
 from trase_ns.viewer.player import Player, add_play_controls
@@ -91,7 +91,7 @@ class NerfstudioHost(Host):
     @property
     def time(self) -> float:
         """The viewer's time slider."""
-        return self.viewer.control_panel.time
+        return moment(self.viewer.control_panel.time)
 
     @time.setter
     def time(self, value: float) -> None:

@@ -14,7 +14,7 @@ from trase_ns.console import console
 from trase_ns.editing.studio import Studio
 from trase_ns.errors import UserError
 from trase_ns.scene.similarity import Similarity
-from trase_ns.viewer.host import Host
+from trase_ns.viewer.host import Host, moment
 from trase_ns.viewer.playback import Playback
 from trase_ns.viewer.sections.editing import Editing
 from trase_ns.viewer.sections.exporting import Exporting
@@ -102,7 +102,7 @@ class Panel:
         self._summary = ""
         studio.subscribe(self.show)
         if "time" in studio.view:
-            host.time = min(max(float(studio.view["time"]), 0.0), 1.0)
+            host.time = moment(studio.view["time"])
         self.show()
 
     def attempt(self, action: Callable[[], Any], locked: bool = True) -> None:
@@ -132,7 +132,7 @@ class Panel:
 
     def note_view(self) -> None:
         """Note how the scene is looked at, for the session."""
-        self.studio.view = {"time": float(self.host.time)}
+        self.studio.view = {"time": self.host.time}
 
     def _set_smooth(self) -> None:
         """Bake the scene, or show it as it is again; untick the box where there is nothing to bake."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from trase_ns.console import console
 from trase_ns.errors import UserError
 from trase_ns.scene.camera import Camera
-from trase_ns.viewer.host import Host
+from trase_ns.viewer.host import Host, moment
 from trase_ns.viewer.images import depth_buffer, to_image
 from trase_ns.viewer.player import Player, add_play_controls
 from trase_ns.viewer.ports import free_port
@@ -149,7 +149,7 @@ class StandaloneHost(Host):
     @property
     def time(self) -> float:
         """The time slider."""
-        return self._time.value
+        return moment(self._time.value)
 
     @time.setter
     def time(self, value: float) -> None:

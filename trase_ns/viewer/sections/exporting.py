@@ -116,7 +116,7 @@ class Exporting(Section):
         return exporting.Options(
             form=FORMS[self._form.value],  # type: ignore[arg-type]
             format=self._format.value,
-            time=float(self.host.time),
+            time=self.host.time,
             times=self.host.times if len(self.host.times) > 1 else (0.0, 1.0),
             world=self._data_world() if self._world.value == "of the data set" else None,
             with_ids=self._ids.value,
