@@ -12,6 +12,7 @@ from trase_ns.errors import UserError
 COMMANDS = {
     "masks": "Make the masks of a data set with SAM, or import masks that you have.",
     "frames": "Decode the videos of a data set with several cameras to pictures.",
+    "features": "Give a trained run the features of any method, without training its geometry again.",
     "cluster": "Find the objects of a trained run anew, with other settings.",
     "segment": "Select what is under a click, in 4D, and save the selection.",
     "export": "Write the scene or a selection as 3DGS PLY, at a time or as a sequence.",

@@ -166,7 +166,7 @@ def load_run(config_path: Path, device: str | None = None) -> Run:
     """
     path = Path(config_path)
     path = path / "config.yml" if path.is_dir() else path
-    config = _read_config(path)
+    config = read_config(path)
     state_path, state = checkpoints.load_newest(path.parent / config.relative_model_dir)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     pipeline = config.pipeline.setup(device=device, test_mode="test")
@@ -178,7 +178,12 @@ def load_run(config_path: Path, device: str | None = None) -> Run:
     return Run(path, config, pipeline, state_path)
 
 
-def _read_config(path: Path) -> TraseTrainerConfig:
+def read_config(path: Path) -> TraseTrainerConfig:
+    """Read a run's config.yml, which is loaded as Python objects: see `load_run`.
+
+    Raises:
+        UserError: no such file, or no run of ours.
+    """
     # Loading the method registry first lets config.yml name the classes of every installed method.
     from nerfstudio.configs import method_configs  # noqa: F401
 
@@ -227,7 +232,7 @@ def extract_run(
     """
     if not bool(mask.any()):
         raise UserError("nothing is selected: a run without Gaussians is of no use")
-    config = _read_config(run.config_path)
+    config = read_config(run.config_path)
     model = cast(TraseModelConfig, config.pipeline.model)
     part = compact(scene.subset(mask))
     if isinstance(part.field, (Arrangement, KeyTimes)):
@@ -253,12 +258,30 @@ def extract_run(
         pipeline |= {f"_model.field.{k}": v.detach().cpu().clone() for k, v in part.field.state_dict().items()}
     objects = None if segmentation is None else segmentation.to("cpu").subset(mask.cpu())
     pipeline["_model._extra_state"] = {} if objects is None else objects.to_state()
-    config.output_dir = Path(output_dir)
-    config.load_dir = config.load_checkpoint = None
-    config.experiment_name = f"{config.experiment_name}-selection"
-    folder = config.get_base_dir()
     # Optimizers belong to the whole scene; a selection is for looking at, not for training on.
     derived = {**state, "pipeline": pipeline, "optimizers": {}, "schedulers": {}}
-    checkpoints.save_checkpoint(folder / config.relative_model_dir, state["step"], derived, keep=1)
+    return write_derived(config, derived, "selection", output_dir)
+
+
+def write_derived(config: TraseTrainerConfig, state: dict[str, Any], suffix: str, output_dir: Path) -> Path:
+    """Write a run that was made of another.
+
+    Args:
+        config: that of the other run, with what is different changed.
+        state: its checkpoint.
+        suffix: of the experiment's name.
+        output_dir: as for ns-train; the run goes to output_dir/EXPERIMENT-suffix/trase/TIMESTAMP.
+
+    Returns:
+        config.yml of the new run.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    config.output_dir = Path(output_dir)
+    config.load_dir = config.load_checkpoint = None
+    config.experiment_name = f"{config.experiment_name}-{suffix}"
+    folder = config.get_base_dir()
+    checkpoints.save_checkpoint(folder / config.relative_model_dir, state["step"], state, keep=1)
     config.save_config()
     return folder / "config.yml"

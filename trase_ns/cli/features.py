@@ -1,0 +1,99 @@
+"""`trase features`: give a finished run the features of any method, without training its geometry again."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from trase_ns.console import console
+from trase_ns.errors import UserError
+from trase_ns.learning.methods.options import (
+    CgcOptions,
+    ClickOptions,
+    DgdOptions,
+    Method,
+    TraseOptions,
+    UpliftOptions,
+)
+
+
+def main(
+    load_config: Path,
+    method: Method = "trase",
+    objects: Literal["masks", "mask-features", "hdbscan", "dbscan", "candidates", "threshold", "clicks"] | None = None,
+    similarity: float | None = None,
+    output_dir: Path | None = None,
+    seed: int = 0,
+    trase: TraseOptions = TraseOptions(),  # noqa: B008 - frozen
+    cgc: CgcOptions = CgcOptions(),  # noqa: B008
+    click: ClickOptions = ClickOptions(),  # noqa: B008
+    dgd: DgdOptions = DgdOptions(),  # noqa: B008
+    uplift: UpliftOptions = UpliftOptions(),  # noqa: B008
+) -> None:
+    """Give a finished run the features of any method, and the objects that go with them; its geometry stays.
+
+    Features and objects take the place of those in the run's checkpoint, all at once at the end; the checkpoint as it
+    was trained is kept beside its folder, as trained-step-STEP.ckpt.
+
+    Args:
+        load_config: config.yml of the run.
+        method: "trase", "cgc" (Contrastive Gaussian Clustering), "click" (Click-Gaussian), "dgd" (distillation of
+            feature maps), "uplift" (LUDVIG, without training). Each has options under its own name.
+        objects: How objects are found: "masks", "mask-features", "hdbscan" and "dbscan" as in `trase cluster`;
+            "candidates" of two levels, of click alone; "threshold", what resembles the centre of a cluster; "clicks",
+            none: a click takes what resembles it. Default: masks (as the run was configured) for trase, threshold
+            for cgc and dgd, candidates for click, masks for uplift, threshold with its maps.
+        similarity: Keep of each object the Gaussians with at least this cosine to its mean feature: TRASE's filter.
+        output_dir: As for ns-train: write a run of its own there, and leave this one alone.
+        seed: Of all that is drawn.
+        trase: Options of --method trase.
+        cgc: Options of --method cgc.
+        click: Options of --method click.
+        dgd: Options of --method dgd.
+        uplift: Options of --method uplift.
+    """
+    groups: dict[str, Any] = {"trase": trase, "cgc": cgc, "click": click, "dgd": dgd, "uplift": uplift}
+    check(method, groups, objects, similarity)
+
+    from trase_ns.plugin.features import make_features, save_features
+    from trase_ns.plugin.run import load_run
+
+    run = load_run(load_config)
+    features, segmentation = make_features(run, groups[method], objects, similarity, seed)
+    path = save_features(run, features, segmentation, output_dir, method)
+    console.print(
+        f"features of {features.shape[1]} numbers for {len(features):,} Gaussians by {method}; "
+        f"{len(segmentation)} objects by {segmentation.summary['method']}; saved in {path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def check(method: str, groups: dict[str, Any], objects: str | None, similarity: float | None) -> None:
+    """Check the options before anything is loaded.
+
+    Raises:
+        UserError: one is out of its range, belongs to another method, or is missing.
+    """
+    for name, group in groups.items():
+        for entry in fields(group):
+            value, option = getattr(group, entry.name), f"--{name}.{entry.name.replace('_', '-')}"
+            if name != method and value != entry.default:
+                raise UserError(f"{option} is no option of --method {method}, but of {name}.")
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            if entry.name == "threshold" and not -1 <= value <= 1:
+                raise UserError(f"{option} {value:g}: it is a cosine, from -1 to 1.")
+            if entry.name == "guidance_from" and not 0 <= value <= 1:
+                raise UserError(f"{option} {value:g}: it is a share of the steps, from 0 to 1.")
+            if entry.name not in ("threshold", "guidance_from") and not 0 < value < float("inf"):
+                raise UserError(f"{option} {value:g}: use a number above 0.")
+    if method == "click" and groups["click"].dimensions % 2:
+        raise UserError(f"--click.dimensions {groups['click'].dimensions}: use an even number, half for each level.")
+    if method == "dgd" and groups["dgd"].maps is None:
+        raise UserError("--method dgd needs feature maps: name their folder with --dgd.maps.")
+    if objects == "candidates" and method != "click":
+        raise UserError(f"--objects candidates is of --method click alone, not of {method}.")
+    if similarity is not None and not -1 <= similarity <= 1:
+        raise UserError(f"--similarity {similarity:g}: it is a cosine, from -1 to 1.")
