@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from trase_ns.errors import UserError
 from trase_ns.segmentation import growing
 
 if TYPE_CHECKING:
+    from trase_ns.scene.camera import Camera
     from trase_ns.segmentation.regions import Region
     from trase_ns.segmentation.text_support import TextSupport
 
@@ -65,6 +67,25 @@ def tidy(studio: Studio, time: float) -> None:
     mask, points = _selected(studio, "tidy"), _points(studio, time)
     filled = growing.fill_holes(points, mask) & ~studio.edits.hidden
     studio.select("tidy", growing.remove_specks(points, filled), "replace")
+
+
+def remove_with_remains(studio: Studio, cameras: Sequence[Camera]) -> None:
+    """Remove the selection and what only it hid; see `remains`. What it hid is told by the studio's message.
+
+    Args:
+        studio: the studio.
+        cameras: the views that the scene was trained with.
+
+    Raises:
+        UserError: nothing is selected.
+    """
+    from trase_ns.editing.operations import hide
+    from trase_ns.segmentation.remains import remains
+
+    scene, mask = studio.scene(), _selected(studio, "remove")
+    found = remains(scene, mask, cameras, at=partial(studio.moments.at, scene))
+    studio.edit("remove with remains", lambda edits, rows: hide(edits, rows | found))
+    studio.message = f"{int(found.sum()):,} Gaussians that only it hid went with it"
 
 
 def grow_to_similar(studio: Studio, similarity: float, nearby: bool, time: float) -> None:
