@@ -17,6 +17,7 @@ from trase_ns.scene.clock import TimeMap
 from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.scene.similarity import Similarity
 
+LARGEST = 1e6  # factor of a size, and move in units of the scene
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear Rec. 709 primaries
 
 
@@ -97,9 +98,14 @@ def restyle(edits: Edits, rows: Tensor, harmonics: Tensor) -> Edits:
 
 def place(edits: Edits, rows: Tensor, similarity: Similarity) -> Edits:
     """Move, turn and grow `rows` in the scene's world, at all times and on top of how they move."""
-    if not _is_sound(similarity):
-        raise UserError("a move, turn or size that is not finite, or a size that is not positive, was refused")
-    placements, placement = _renumbered(edits.placements, edits.placement, rows, similarity.after)
+
+    def placed(before: Similarity) -> Similarity:
+        after = similarity.after(before) if _is_sound(similarity) else similarity
+        if not _is_sound(after):
+            raise UserError("a move, turn or size that is not finite, or far too large or small, was refused")
+        return after
+
+    placements, placement = _renumbered(edits.placements, edits.placement, rows, placed)
     return replace(edits, placements=placements, placement=placement)
 
 
@@ -219,8 +225,11 @@ def _renumbered(table: tuple, column: Tensor, rows: Tensor, change) -> tuple[tup
 
 
 def _is_sound(similarity: Similarity) -> bool:
-    numbers = torch.cat([similarity.rotation.flatten().double().cpu(), similarity.translation.flatten().double().cpu()])
-    return bool(torch.isfinite(numbers).all()) and 0 < similarity.scale < float("inf")
+    """Whether what it places stays where numbers of single precision are good for something."""
+    if not 1 / LARGEST <= similarity.scale <= LARGEST:
+        return False
+    far = (similarity.scale * similarity.translation.double()).abs().max() <= LARGEST
+    return bool(far and torch.isfinite(similarity.rotation).all())
 
 
 def _in_range(what: str, value: float, low: float, high: float) -> float:
