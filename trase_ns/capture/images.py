@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def read_picture(path: Path) -> Tensor:
     import torch
 
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file whatever the name
         raise UserError(f"there is no picture {path}. Name a PNG or JPEG file.")
     try:
         with Image.open(path) as image:

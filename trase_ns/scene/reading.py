@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from trase_ns.errors import UserError
@@ -20,7 +21,7 @@ def read_scene(path: Path) -> DynamicGaussians:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(f"{path} is no scene that can be read: name a file that ends in {', '.join(SUFFIXES)}.")
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file whatever the name
         raise UserError(f"there is no file {path}.")
     if suffix == ".safetensors":
         from trase_ns.scene.portable import read_portable
