@@ -277,7 +277,7 @@ def test_view_camera_refuses_a_fisheye(viewer, host_module):
 def test_messages_are_shown_as_they_are():
     from trase_ns.viewer.text import plain
 
-    assert plain("a <b> {c} *d* [e]") == r"a \<b\> \{c\} \*d\* \[e\]"
+    assert plain("a <b> {c} *d* [e] &f") == r"a \<b\> \{c\} \*d\* \[e\] \&f"
 
 
 def test_smooth_playback_bakes_and_says_how_well(viewer, panel, balls):

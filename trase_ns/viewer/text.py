@@ -6,5 +6,6 @@ import re
 
 
 def plain(text: str) -> str:
-    """Return `text` with the characters escaped that the page would take for markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
+    """Return `text` with all escaped that the page would take for markup, or at the start of a line for a program."""
+    text = re.sub(r"([\\`*_{}\[\]<>#|~$&])", r"\\\1", text)
+    return re.sub(r"(?m)^(\s*)(?=import\b|export\b)", r"\1&#8203;", text)  # a space without width

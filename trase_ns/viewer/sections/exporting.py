@@ -21,6 +21,7 @@ FORMS = {
 MASKS = "masks of all frames (COCO)"
 LABELS = "label images of all frames"
 LARGEST = 1 << 28  # bytes that are sent to a page
+LONGEST = 200  # characters of the folder's name
 
 
 class Exporting(Section):
@@ -135,4 +136,6 @@ class Exporting(Section):
         if base is None:
             raise UserError("there is no folder to write to: open the scene from a file or a run")
         parts = [exporting.file_name(part) for part in Path(self._folder.value or "exports").parts if part != "/"]
+        if len("/".join(parts)) > LONGEST:
+            raise UserError(f"the name of the folder is too long: use at most {LONGEST} characters")
         return base.joinpath(*parts or ["exports"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import viser
 
+from trase_ns.errors import UserError
 from trase_ns.viewer.sections.section import Section
 
 BEGINNING = "0: as trained"
@@ -40,4 +41,7 @@ class History(Section):
         self._redo.disabled = position == len(steps)
 
     def _go(self) -> None:
-        self.studio.go(int(self._list.value.split(":")[0]))
+        number = self._list.value.split(":")[0]
+        if not (number.isdecimal() and len(number) < 10):
+            raise UserError("there is no such step")
+        self.studio.go(int(number))

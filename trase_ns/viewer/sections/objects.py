@@ -118,7 +118,7 @@ class Objects(Section):
             self.studio.set_visible(number, self._sight.value == "Show")
 
     def _merge_both(self) -> None:
-        numbers = [self._number(), _number_of(self._other.value)]
+        numbers = [self._number(), min(_number_of(self._other.value), len(self.studio.objects) - 1)]
         self.studio.change("merge", lambda edits: operations.merge(edits, numbers))
 
     def _change(self, verb: str, operation: Any) -> None:
@@ -182,7 +182,7 @@ def label(number: int, entry: SceneObject) -> str:
 
 def _number_of(text: str) -> int:
     number = text.split(":")[0]
-    return int(number) if number.isdecimal() else 0
+    return int(number) if number.isdecimal() and len(number) < 10 else 0
 
 
 def _framed(picture: torch.Tensor, color: tuple[float, float, float]) -> str:
