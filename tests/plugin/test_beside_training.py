@@ -91,6 +91,7 @@ def meddle(trainer, step):
         studio.split_selection("left half")
         studio.edit("paint", partial(operations.recolor, color=(1.0, 0.0, 0.0), mode="replace"))
         studio.edit("fade", partial(operations.fade, opacity=0.5))
+        seen(trainer, in_viewer=True)  # while what nobody touched still shares the trained memory
         shift = Similarity.about(torch.zeros(3), torch.eye(3), torch.tensor([0.0, 0.0, 0.2]))
         studio.edit("move", partial(operations.place, similarity=shift))
         studio.edit("still", partial(operations.retime, time_map=clock.frozen(0.3)))
