@@ -83,11 +83,12 @@ def _gathered(edits: Edits, base: DynamicGaussians) -> DynamicGaussians:
         return base
     sources = [base, *(source.to(base.device).detach() for source in edits.sources)]
     # A part is what shares source and course of time.
-    pairs = torch.stack([edits.source, edits.clock], dim=1)
-    kinds, part = torch.unique(pairs, dim=0, return_inverse=True)
+    courses = len(edits.clocks)
+    kinds, part = torch.unique(edits.source * courses + edits.clock, return_inverse=True)
     local = edits.index.clone()
     parts = []
-    for number, (source, clock) in enumerate(kinds.tolist()):
+    for number, kind in enumerate(kinds.tolist()):
+        source, clock = divmod(kind, courses)
         scene = sources[source]
         motion = scene.motion
         if motion is not None and number:  # the first part is by far the largest: it shares the memory
@@ -117,7 +118,7 @@ def _stacked(edits: Edits, base: DynamicGaussians, sources: Sequence[DynamicGaus
             if name == "features" and number:
                 continue  # features of another run mean something else
             tail[rows] = values[extra[rows]].to(own)
-        columns[name] = torch.cat([own, tail])
+        columns[name] = torch.cat([own, tail]) if len(extra) else own
     return DynamicGaussians(**columns, field=field, motion=torch.arange(len(edits), device=base.device))
 
 
@@ -140,14 +141,17 @@ def _colored(scene: DynamicGaussians, edits: Edits) -> DynamicGaussians:
         sh0 = sh0.index_copy(0, colored, (rgb - 0.5) / C0)
         rest = rest.index_copy(0, colored, torch.einsum("nij,nkj->nki", matrices, rest[colored]))
     for number in torch.unique(turned).tolist():
-        if number:
-            rows = (turned == number).nonzero().flatten()
-            whole = torch.cat([torch.zeros_like(rest[rows][:, :1]), rest[rows]], dim=1)
-            rotated = rotate_harmonics(whole, edits.placements[number].rotation)
-            rest = rest.index_copy(0, rows, rotated[:, 1:])
+        rotation = edits.placements[number].rotation
+        if torch.equal(rotation, torch.eye(3).to(rotation)):
+            continue
+        rows = (turned == number).nonzero().flatten()
+        whole = torch.cat([torch.zeros_like(rest[rows][:, :1]), rest[rows]], dim=1)
+        rest = rest.index_copy(0, rows, rotate_harmonics(whole, rotation)[:, 1:])
     return scene if sh0 is scene.sh0 and rest is scene.sh_rest else replace(scene, sh0=sh0, sh_rest=rest)
 
 
 def _padded(rest: Tensor, bands: int) -> Tensor:
     """`rest` [N, k, 3] with `bands` coefficients, the further ones 0."""
+    if rest.shape[1] == bands:
+        return rest
     return torch.cat([rest, rest.new_zeros(len(rest), bands - rest.shape[1], 3)], dim=1)
