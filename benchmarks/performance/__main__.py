@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.accuracy import ROOT, machine
-from benchmarks.performance import commands, methods, rasterizer, steps
+from benchmarks.performance import commands, methods, rasterizer, steps, studio
 from benchmarks.performance.page import page
 from benchmarks.performance.plots import draw
 from benchmarks.performance.timing import Effort, most_threads, side_by_side
@@ -65,8 +65,10 @@ def measured(quick: bool, device: str) -> dict[str, Any]:
             *commands.files(quick, Path(folder)),
             *commands.programs(),
         ]
-        times = each(calls, "parts", lambda call: side_by_side({"it": call[1]}, brief)["it"])
-    found["parts"] = {name: value for (name, _), value in zip(calls, times)}
+        waits = list(studio.waits(quick, device, Path(folder)))
+        for part, measured_calls in (("parts", calls), ("studio", waits)):
+            times = each(measured_calls, part, lambda call: side_by_side({"it": call[1]}, brief)["it"])
+            found[part] = {name: value for (name, _), value in zip(measured_calls, times)}
     found["clusters"] = commands.clusters(quick, device)
     found["objects"] = each(commands.frames(quick), "objects", lambda count: commands.objects(count, device))
     found["curves"] = {

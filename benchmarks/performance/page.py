@@ -49,6 +49,13 @@ Feature maps lifted onto the Gaussians, and features of as many channels rendere
 
 {table(["part", "ms"], [[name, f"{value:.1f}"] for name, value in found["parts"].items()])}
 
+## Studio
+
+What a person at the panel waits for, in pictures of 512 x 384 with all outputs; scenes of random Gaussians in some 270
+objects:
+
+{table(["wait", "ms"], [[name, f"{value:.1f}"] for name, value in found["studio"].items()])}
+
 ## Objects and clusters
 
 Clusters of {found["clusters"]["features"]:,} features of 32 numbers in {found["clusters"]["groups"]} groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +13,10 @@ from trase_ns.console import console
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from trase_ns.editing.studio import Studio
     from trase_ns.plugin.opened import Opened
     from trase_ns.scene.camera import Camera
+    from trase_ns.viewer.playback import Playback
     from trase_ns.viewer.standalone import StandaloneHost
 
 
@@ -56,24 +59,32 @@ def serve(opened: Opened, host: str, port: int) -> StandaloneHost:
         UserError: it cannot listen there.
     """
     from trase_ns.capture.orbit import looked_at
-    from trase_ns.viewer.outputs import view_outputs
     from trase_ns.viewer.panel import Panel, Place
     from trase_ns.viewer.playback import Playback
     from trase_ns.viewer.standalone import StandaloneHost
 
-    scene, background = opened.scene, opened.background.to(opened.scene.device)
+    scene = opened.scene
     studio = opened.studio()
     playback = Playback(studio.scene, studio.moments)
-
-    def render(camera: Camera) -> dict[str, Tensor]:
-        gaussians, selected = playback.at(camera.time), studio.selection()
-        segmentation, mode = studio.segmentation(), opened.rasterize_mode
-        return view_outputs(gaussians, camera, background, segmentation, selected, rasterize_mode=mode)
 
     moving = scene.field is not None
     times = sorted({camera.time for camera in opened.cameras}) if moving else [0.0]
     centre = looked_at(opened.cameras, scene)
+    render = renderer(opened, studio, playback)
     shown = StandaloneHost(render, opened.cameras, centre, times, host, port, f"trase: {opened.name}")
-    color = tuple(background.tolist())
+    color = tuple(opened.background.tolist())
     Panel(shown, studio, playback if moving else None, place=Place(opened.directory, color, opened.world))
     return shown
+
+
+def renderer(opened: Opened, studio: Studio, playback: Playback) -> Callable[[Camera], dict[str, Tensor]]:
+    """Return what makes the outputs of a view of an opened scene as it is edited; see `view_outputs`."""
+    from trase_ns.viewer.outputs import view_outputs
+
+    background, mode = opened.background.to(opened.scene.device), opened.rasterize_mode
+
+    def render(camera: Camera) -> dict[str, Tensor]:
+        gaussians, selected, segmentation = playback.at(camera.time), studio.selection(), studio.segmentation()
+        return view_outputs(gaussians, camera, background, segmentation, selected, rasterize_mode=mode)
+
+    return render
