@@ -6,6 +6,7 @@ from panels import LEFT, RIGHT
 
 from trase_ns.scene.ply import write_ply
 from trase_ns.scene.portable import Portable, write_portable
+from trase_ns.segmentation.remains import remains
 
 RED, BLUE = slice(0, 60), slice(60, 100)
 
@@ -39,6 +40,19 @@ def test_remove_and_isolate(person, studio, editing):
     person.press(editing._isolate)
     assert shown(studio)[BLUE].all()
     assert not shown(studio)[RED].any()
+
+
+def test_remove_with_remains(person, panel, studio, editing):
+    red = studio.scene().means[RED]
+    inner = (red - red.mean(0)).norm(dim=1).argsort()[:10]
+    shell = torch.arange(100) < 60
+    shell[inner] = False
+    studio.select("shell", shell, "replace")
+    expected = shell | remains(studio.scene(), shell, panel.host.cameras)
+    assert int(expected.sum()) > 50
+    person.press(editing._remove_with_remains)
+    assert torch.equal(studio.edits.hidden, expected)
+    assert "only it hid" in person.told
 
 
 def test_recolour_takes_colour_strength_and_mode(person, studio, editing):
@@ -206,7 +220,9 @@ def test_bring_in_from_a_path_and_from_the_persons_computer(person, studio, edit
     assert studio.objects[-1].name == "still"
 
 
-@pytest.mark.parametrize("element", ["_remove", "_isolate", "_recolor", "_move", "_duplicate", "_retime", "_reset"])
+@pytest.mark.parametrize(
+    "element", ["_remove", "_remove_with_remains", "_isolate", "_recolor", "_move", "_duplicate", "_retime", "_reset"]
+)
 def test_without_a_selection_each_says_so(person, studio, editing, element):
     person.press(getattr(editing, element))
     assert "nothing is selected" in person.told

@@ -12,7 +12,7 @@ import torch
 import viser
 import viser.transforms
 
-from trase_ns.editing import operations
+from trase_ns.editing import operations, tools
 from trase_ns.editing.edits import Edits
 from trase_ns.editing.exporting import file_name
 from trase_ns.errors import UserError
@@ -30,6 +30,11 @@ class Editing(Section):
         super().__init__(panel)
         gui, icon = self.host.server.gui, viser.Icon
         self._remove = gui.add_button("Remove", icon=icon.TRASH, hint="From every picture and export; can be undone")
+        self._remove_with_remains = gui.add_button(
+            "Remove with remains",
+            icon=icon.TRASH_X,
+            hint="Also what only the selection hid: specks that no picture ever showed. Takes some seconds",
+        )
         self._isolate = gui.add_button("Isolate", icon=icon.FOCUS, hint="Hide everything else")
         with gui.add_folder("Colour"):
             self._color = gui.add_rgb("Colour", (230, 60, 40))
@@ -61,6 +66,7 @@ class Editing(Section):
         self._placing = False
 
         self.on_click(self._remove, lambda: self._hide("remove", operations.hide))
+        self.on_click(self._remove_with_remains, self._hide_with_remains)
         self.on_click(self._isolate, lambda: self._hide("isolate", operations.isolate))
         self.on_click(self._recolor, self._do_recolor)
         self.on_update(self._opacity, self._fade)
@@ -84,6 +90,12 @@ class Editing(Section):
 
     def _hide(self, label: str, operation: Any) -> None:
         self.studio.edit(label, operation)
+        self.host.show_output("rgb")
+
+    def _hide_with_remains(self) -> None:
+        self.panel.say("looking for what the selection hides ...")
+        tools.remove_with_remains(self.studio, self.host.cameras)
+        self.panel.say(self.studio.message)
         self.host.show_output("rgb")
 
     def _do_recolor(self) -> None:
