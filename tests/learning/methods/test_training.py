@@ -105,6 +105,16 @@ def test_cgc_leaves_out_small_segments(scene, views):
     assert set(objective.loss(features, views[0], 1, torch.Generator())) == {"prototypes"}
 
 
+def test_cgc_scales_a_sample_up_to_the_frame(scene, views):
+    every, some = (CgcObjective(scene, CgcOptions(smallest_segment=200, pixels=count)) for count in (None, 2000))
+    features = every.start(torch.Generator().manual_seed(0))
+    whole, part = (
+        float(objective.loss(features, views[0], 1, torch.Generator())["prototypes"]) for objective in (every, some)
+    )
+    assert whole > 0
+    assert part == pytest.approx(whole, rel=0.3)
+
+
 def test_click_gaussian_and_its_candidates(scene, views, is_red):
     options = ClickOptions(steps=60, refresh_every=10, pixels=400)
     objective = ClickObjective(scene, views, options)
