@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import viser
-
 from trase_ns.console import console
 from trase_ns.editing.studio import Studio
 from trase_ns.errors import UserError
@@ -73,18 +71,18 @@ class Panel:
         with gui.add_folder("Segmentation", order=host.order):
             self._status = gui.add_markdown("")
             self.history = History(self)
-            tabs = gui.add_tab_group()
-            with tabs.add_tab("Select", viser.Icon.POINTER):
+            tabs = gui.add_tab_group()  # with icons they would not stand in one line
+            with tabs.add_tab("Select"):
                 self.selecting = Selecting(self)
                 with gui.add_folder("By words", expand_by_default=False):
                     self.text_prompts = TextPrompts(self)
-            with tabs.add_tab("Objects", viser.Icon.LIST):
+            with tabs.add_tab("Objects"):
                 self.objects = Objects(self)
-            with tabs.add_tab("Edit", viser.Icon.PENCIL):
+            with tabs.add_tab("Edit"):
                 self.editing = Editing(self)
                 with gui.add_folder("Style of a picture", expand_by_default=False):
                     self.style = Style(self)
-            with tabs.add_tab("Export", viser.Icon.DOWNLOAD):
+            with tabs.add_tab("Export"):
                 self.exporting = Exporting(self)
                 self.session = SessionSaving(self)
             self.following = Following(self)
