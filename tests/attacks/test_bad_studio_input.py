@@ -12,6 +12,8 @@ from panels import LEFT, Person, open_panel, panel, person, run_folder, scene, s
 from trase_ns.scene.ply import write_ply
 from trase_ns.scene.portable import Portable, write_portable
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 NAMES = [
     "../../../outside",
     "/absolute",

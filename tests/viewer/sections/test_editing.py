@@ -8,6 +8,8 @@ from trase_ns.scene.ply import write_ply
 from trase_ns.scene.portable import Portable, write_portable
 from trase_ns.segmentation.remains import remains
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 RED, BLUE = slice(0, 60), slice(60, 100)
 
 

@@ -8,6 +8,8 @@ from plyfile import PlyData
 
 from trase_ns.scene.portable import read_portable
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 
 @pytest.fixture
 def exporting(panel):

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 
 @pytest.fixture
 def history(panel):

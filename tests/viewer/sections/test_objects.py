@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 
 @pytest.fixture
 def objects(panel):

@@ -3,6 +3,8 @@
 import pytest
 from panels import LEFT, NOWHERE, RIGHT
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 
 @pytest.fixture
 def selecting(panel):

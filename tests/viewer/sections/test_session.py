@@ -7,6 +7,8 @@ import pytest
 from trase_ns.editing.session import SessionFolder
 from trase_ns.errors import UserError
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 
 @pytest.fixture
 def file(run_folder):

@@ -9,6 +9,8 @@ from PIL import Image
 
 from trase_ns.editing.style import StyleConfig
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 
 @pytest.fixture
 def style(panel, small_vgg, monkeypatch):

@@ -6,6 +6,8 @@ import pytest
 from trase_ns.errors import UserError
 from trase_ns.segmentation.text import BoxEngine
 
+pytestmark = pytest.mark.slow  # a viewer serves the panel
+
 CHANNELS = {"red ball": 0, "blue ball": 2}
 
 
