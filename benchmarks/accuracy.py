@@ -16,6 +16,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--mlp-run", type=Path, help="the same, trained with the paper's MLP as its field")
     parser.add_argument("--thrown-run", type=Path, help="config.yml of a run on the built-in scene of thrown things")
     parser.add_argument("--demo", type=Path, help="output folder of `trase demo`")
+    parser.add_argument("--remark", default="", help="what readers should know of runs that exist already")
     options = parser.parse_args()
     if not (options.run and options.static_run and options.mlp_run) and not (
         options.assets and (options.assets / "hand_books").is_dir()
@@ -78,7 +80,9 @@ def main() -> None:
     shrink(evaluation / "contact_sheet.jpg", pictures / "hand_books_scores.jpg")
     draw_strip(Path(report["config"]), Path(report["data"]) / "benchmark", "robot", pictures / "demo.jpg")
     shrink(demo / "evaluation" / "contact_sheet.jpg", pictures / "demo_scores.jpg")
-    options.output.write_text(page(moving, still, mlp, selection, report, thrown, fast), encoding="utf-8")
+    options.output.write_text(
+        page(moving, still, mlp, selection, report, thrown, fast, options.remark), encoding="utf-8"
+    )
     print(f"wrote {options.output} and {pictures}")
 
 
@@ -202,7 +206,16 @@ def machine() -> str:
     )
 
 
-def page(moving: Scored, still: Scored, mlp: Scored, selection: dict, demo: dict, thrown: Scored, fast: dict) -> str:
+def page(
+    moving: Scored,
+    still: Scored,
+    mlp: Scored,
+    selection: dict,
+    demo: dict,
+    thrown: Scored,
+    fast: dict,
+    remark: str = "",
+) -> str:
     """Return the text of docs/accuracy.md."""
     views = [view["iou"] for scene_object in fast["objects"] for view in scene_object["frames"]]
     gain = moving.results["psnr"] - still.results["psnr"]
@@ -229,7 +242,7 @@ MobileSAM's. Trained with the defaults, no option but the data:
 {_row("with the paper's MLP", mlp)}
 
 Deformation gains {gain:.1f} dB. Training is the time of the steps, from the run's own history; reading the data and
-finding the objects is not in it{_without_features(still)}.
+finding the objects is not in it{_without_features(still)}.{_remark(remark)}
 
 ![Held-out frames](pictures/hand_books.jpg)
 
@@ -274,6 +287,10 @@ moment.
 PSNR {thrown.results["psnr"]:.1f} dB, SSIM {thrown.results["ssim"]:.4f}, {thrown.minutes:.1f} minutes of training. Of
 {len(views)} views of an object {sum(iou < 0.7 for iou in views)} have an IoU below 0.7.
 """
+
+
+def _remark(text: str) -> str:
+    return "\n" + textwrap.fill(text, 120) if text else ""
 
 
 def _row(name: str, run: Scored) -> str:
