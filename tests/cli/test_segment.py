@@ -45,7 +45,7 @@ def test_a_click_selects_prints_and_saves(tiny_run, tiny_scene, command, tmp_pat
     assert metadata["clicks"] == [click]
     assert run.segmentation is not None
     for entry in metadata["objects"]:
-        assert f"object {entry['object']}: {entry['gaussians']:,} Gaussians" in printed
+        assert f"object {entry['object']} ({entry['name']}): {entry['gaussians']:,} Gaussians" in printed
         assert mask[run.segmentation.members(entry["object"])].all()
 
     frame = run.frame(click.rsplit(",", 2)[0])

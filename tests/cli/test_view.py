@@ -46,7 +46,7 @@ def test_it_serves_a_ply_on_the_next_free_port_until_it_is_interrupted(ply):
                 assert b"<html" in answer.read()
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 130
-            assert process.stderr.read().endswith("interrupted\n")
+            assert "interrupted\n" in process.stderr.read()  # a socket that breaks off may have its say after it
         finally:
             process.kill()
             process.wait()
