@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,10 @@ def test_it_serves_a_ply_on_the_next_free_port_until_it_is_interrupted(ply):
         taken.listen()
         port = taken.getsockname()[1]
         program = Path(sys.executable).parent / "trase"
-        process = subprocess.Popen([program, "view", ply, "--port", str(port)], stderr=subprocess.PIPE, text=True)
+        words = [program, "view", ply, "--port", str(port)]
+        # Tests that run in the background hand down that interrupts are ignored.
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
         try:
             said = next(line for line in process.stderr if "in a browser" in line)
             assert f"(port {port} is taken)" in said
