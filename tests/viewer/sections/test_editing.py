@@ -103,6 +103,14 @@ def test_the_gizmo_stands_at_the_selection_and_moves_it(person, studio, editing)
     torch.testing.assert_close(means(studio) - before, shift)
 
 
+def test_a_drag_of_the_gizmo_is_no_click(person, studio, editing):
+    person.press(person.panel.selecting._start)
+    person.click(*LEFT)
+    person.press(editing._move)
+    assert person.server.scene._scene_pointer_cb is None
+    assert not person.panel.selecting._stop.visible
+
+
 def test_the_size_grows_the_selection_about_its_middle(person, studio, editing):
     person.select()
     person.press(editing._move)

@@ -70,7 +70,7 @@ class Editing(Section):
         self.on_click(self._isolate, lambda: self._hide("isolate", operations.isolate))
         self.on_click(self._recolor, self._do_recolor)
         self.on_update(self._opacity, self._fade)
-        self.on_click(self._move, self._begin_move)
+        self.on_click(self._move, self._start_moving)
         self.on_click(self._end_move, self.end_move)
         self.on_update(self._size, self._place)
         self.on_click(self._duplicate, self._do_duplicate)
@@ -114,6 +114,10 @@ class Editing(Section):
         self.host.show_output("selection")
 
     # Place
+
+    def _start_moving(self) -> None:
+        self.panel.selecting.stop()  # drags of the gizmo are no clicks
+        self._begin_move()
 
     def _begin_move(self) -> None:
         """Put a gizmo where the selection is now."""

@@ -65,7 +65,7 @@ class Selecting(Section):
         self.on_click(self._rectangle, lambda: self._listen("rect-select", self._drawn))
         self.on_click(self._scribble, self._listen_to_scribble)
         self.on_click(self._end_scribble, self._finish_stroke)
-        self.on_click(self._stop, self._stop_listening)
+        self.on_click(self._stop, self.stop)
         self.on_click(self._clear, self.studio.clear)
         self.on_click(self._similar, self._grow_to_similar)
         self.on_click(self._sets, self._change_set)
@@ -85,7 +85,7 @@ class Selecting(Section):
     def _listen(self, kind: Any, callback: Any) -> None:
         """Take the pages' clicks until "Stop selecting" or until another tool takes them."""
         scene = self.host.server.scene
-        self._stop_listening()
+        self.stop()
         scene.on_pointer_event(kind)(callback)
         scene.on_pointer_callback_removed(lambda: self._show_listening(False))
         self._show_listening(True)
@@ -96,7 +96,8 @@ class Selecting(Section):
         self._end_scribble.visible = True
         self.panel.say("click the points of the stroke, then “End the stroke”")
 
-    def _stop_listening(self) -> None:
+    def stop(self) -> None:
+        """Let the clicks of the page turn the view again."""
         if self._stop.visible:
             self.host.server.scene.remove_pointer_callback()
 
