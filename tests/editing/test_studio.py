@@ -364,6 +364,15 @@ def test_densification_that_says_where_gaussians_come_from_keeps_everything(stud
     assert (studio.scene().at(0.0).opacities < 0.5).nonzero().flatten().tolist() == [*range(55), 95]
 
 
+def test_edits_of_another_number_of_gaussians_are_not_followed(studio, balls):
+    balls.densify([*range(100), *range(30)])  # a checkpoint of more Gaussians is loaded,
+    origin = [*range(130), 120]
+    balls.densify(origin)  # and the next step densifies
+    studio.refresh(torch.tensor(origin), before=130)
+    assert studio.edits.trained == 131
+    assert studio.counts() == Counts(0, 131, 0)
+
+
 def test_the_scene_is_made_once_for_the_same_edits(balls, camera, spots):
     trained = balls.scene()
     studio = Studio(lambda: trained, lambda: balls.segmentation)

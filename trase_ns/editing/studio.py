@@ -369,18 +369,20 @@ class Studio:
 
     # Beside training, and from session to session
 
-    def refresh(self, origin: Tensor | None = None) -> None:
+    def refresh(self, origin: Tensor | None = None, before: int | None = None) -> None:
         """Follow the trained scene: call it after a step that may have changed the number of its Gaussians.
 
         Args:
             origin: [N'] int64, for each Gaussian there is now the one before that it came from. Without it edits and
                 selection are dropped where the number has changed.
+            before: number of Gaussians that there were; edits of another number, as of the seed points before a
+                checkpoint was loaded, cannot be followed and are dropped.
         """
         with self._lock:
             base, edits = self._base(), self.edits
             if self._fits(base, edits):
                 return
-            if origin is not None and len(origin) == len(base):
+            if origin is not None and len(origin) == len(base) and before in (None, edits.trained):
                 self._history = History(edits.resampled(origin))
                 self._means = base.means
             else:

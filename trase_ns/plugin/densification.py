@@ -18,9 +18,11 @@ class BoundedStrategy(DefaultStrategy):
     def step_post_backward(
         self, params: Any, optimizers: Any, state: dict[str, Any], step: int, info: dict[str, Any], packed: bool = False
     ) -> None:
-        """Do what is due after a step; state["origin"] then says for each Gaussian which one before it came from."""
+        """Do what is due after a step; state["origin"] then says for each Gaussian which one of state["before"]
+        it came from."""
         # gsplat clones, splits and prunes whatever tensors the state holds along with the parameters.
-        state["origin"] = torch.arange(len(params["means"]), device=params["means"].device)
+        state["before"] = len(params["means"])
+        state["origin"] = torch.arange(state["before"], device=params["means"].device)
         super().step_post_backward(params, optimizers, state, step, info, packed)
 
     @torch.no_grad()

@@ -280,7 +280,7 @@ class TraseModel(SplatfactoModel):
         """Clone, split and prune after a geometry step."""
         if self.stage.name != FEATURES:
             super().step_post_backward(step)
-            self.studio.refresh(self.strategy_state.get("origin"))
+            self.studio.refresh(self.strategy_state.get("origin"), self.strategy_state.get("before"))
 
     def get_outputs(self, camera: Cameras) -> dict[str, Any]:
         """Render a Nerfstudio camera; in the feature stage of a training nothing is rendered.
