@@ -1,8 +1,14 @@
 """Pages of viewers in headless Chromium."""
 
 import io
+import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +31,56 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def hand_books_run(assets, command, tiny_training, tmp_path_factory):
+    """Folder of a short training on the real video, at a quarter of its resolution."""
+    output = tmp_path_factory.mktemp("hand_books")
+    small = "--pipeline.datamanager.dataparser.downscale-factor=4"
+    data = ("--data", assets / "hand_books", "--output-dir", output, "--timestamp", "run")
+    command("ns-train", "trase", *data, small, *tiny_training)
+    return output / "hand_books" / "trase" / "run"
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """Return a context manager that starts a viewer and gives its address; in the end it must run and have no faults.
+
+    It takes the words of the command, "PORT" among them for a port that is free.
+    """
+
+    @contextmanager
+    def start(*words):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        program = shutil.which(words[0], path=Path(sys.executable).parent) or words[0]
+        command = [program, *(str(port) if word == "PORT" else str(word) for word in words[1:])]
+        log = tmp_path_factory.mktemp("viewer") / "log.txt"
+        with log.open("w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + 2 * PATIENCE / 1000
+            while not _answers(port):
+                assert process.poll() is None, f"it ended:\n{log.read_text()[-3000:]}"
+                assert time.monotonic() < deadline, f"it does not answer:\n{log.read_text()[-3000:]}"
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}"
+            assert process.poll() is None, f"it died:\n{log.read_text()[-3000:]}"
+            assert "Traceback" not in log.read_text(), f"it had a fault:\n{log.read_text()[-3000:]}"
+            process.send_signal(signal.SIGINT)
+            process.wait(PATIENCE / 1000)
+        finally:
+            process.kill()
+            process.wait()
+
+    return start
+
+
+def _answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
@@ -78,13 +134,28 @@ class ViewerPage:
     def wait_until(self, condition, what):
         deadline = time.monotonic() + PATIENCE / 1000
         while not condition():
-            assert time.monotonic() < deadline, what
+            if time.monotonic() > deadline:
+                self.keep("failed")
+                raise AssertionError(what)
             self.page.wait_for_timeout(100)
 
     @property
     def canvas(self):
         """What shows the picture and takes the clicks; a second canvas lies over it."""
         return self.page.locator("canvas[data-engine]")
+
+    def tab(self, name):
+        self.page.get_by_role("tab", name=name).click()
+
+    def counts(self):
+        """Numbers of Gaussians that the panel says are selected, and shown."""
+        text = self.page.get_by_text(re.compile("Gaussians selected")).inner_text()
+        selected, shown = re.findall(r"[\d,]+", text)[:2]
+        return int(selected.replace(",", "")), int(shown.replace(",", ""))
+
+    def start_selecting(self):
+        self.button("Click to select").click()
+        self.wait_until(lambda: self.cursor() == "pointer", "the picture does not take clicks")
 
     def cursor(self):
         return self.canvas.evaluate("canvas => getComputedStyle(canvas).cursor")
@@ -113,8 +184,36 @@ class ViewerPage:
         """The picture as soon as it satisfies `condition`: new pictures come late on a busy machine."""
         deadline = time.monotonic() + PATIENCE / 1000
         while not condition(shown := self.picture(**size)):
-            assert time.monotonic() < deadline, what
+            if time.monotonic() > deadline:
+                self.keep("failed")
+                raise AssertionError(what)
         return shown
+
+    @staticmethod
+    def patches(segments, largest=1.0):
+        """Pixels (x, y) in the middle of evenly coloured patches of a picture of all objects, the largest patch first.
+
+        Args:
+            segments: float [H, W, 3].
+            largest: leave out patches of more than this share of the picture, such as the ground.
+        """
+        from scipy import ndimage
+
+        colourful = segments.max(-1) - segments.min(-1) > 0.2
+        even = ndimage.generic_gradient_magnitude(segments, ndimage.prewitt, axes=(0, 1)).max(-1) < 0.1
+        inside = np.zeros_like(even)
+        inside[20:-20, 20:-20] = True
+        inside[-100:, :100] = False  # the viewer's axes
+        depth = ndimage.distance_transform_edt(colourful & even & inside)
+        labels, count = ndimage.label(depth > 3)
+        sizes = ndimage.sum_labels(depth > 3, labels, range(1, count + 1))
+        found = []
+        for number in np.argsort(-sizes):
+            if sizes[number] <= largest * labels.size:
+                y, x = np.unravel_index(np.where(labels == number + 1, depth, 0).argmax(), depth.shape)
+                found.append((int(x), int(y)))
+        assert found, "no object is in view"
+        return found
 
     def click_picture(self, x, y):
         box = self.canvas.bounding_box()
@@ -128,6 +227,16 @@ class ViewerPage:
         self.page.mouse.move(box["x"] + x + right, box["y"] + y + down, steps=8)
         self.page.mouse.up()
         self.page.mouse.move(5, 5)
+
+    def drag_to(self, start, end):
+        """Drag from one place of the canvas to another, slowly."""
+        box = self.canvas.bounding_box()
+        self.page.mouse.move(box["x"] + float(start[0]), box["y"] + float(start[1]))
+        self.page.wait_for_timeout(500)
+        self.page.mouse.down()
+        self.page.mouse.move(box["x"] + float(end[0]), box["y"] + float(end[1]), steps=12)
+        self.page.wait_for_timeout(500)
+        self.page.mouse.up()
 
     def keep(self, name):
         """Keep a screenshot for people to look at."""
