@@ -16,6 +16,7 @@ from torch import Tensor
 from trase_ns.errors import UserError
 from trase_ns.files import atomic_write
 from trase_ns.learning.feature_maps import FeatureMaps
+from trase_ns.learning.granularity import Level
 from trase_ns.learning.methods.cgc import CgcObjective
 from trase_ns.learning.methods.click import ClickObjective
 from trase_ns.learning.methods.distilled import DistillationObjective
@@ -40,6 +41,8 @@ from trase_ns.segmentation.objects import Segmentation
 
 Options = TraseOptions | CgcOptions | ClickOptions | DgdOptions | UpliftOptions
 Objects = Literal["masks", "mask-features", "hdbscan", "dbscan", "candidates", "threshold", "clicks"]
+# Click-Gaussian's: from features to the candidates of each level.
+Candidates = Callable[[Tensor], dict[Level, Tensor]]
 
 # Mask sets that are kept; one is some hundred kilobytes.
 _KEPT = 128
@@ -112,44 +115,68 @@ def make_features(
     Raises:
         UserError: masks or maps that the method needs are missing, or cannot be read.
     """
+    features, candidates = train(run, options, seed)
+    return features, objects_of(run, options, features, candidates, objects, similarity, seed)
+
+
+def train(run: Run, options: Options, seed: int = 0) -> tuple[Tensor, Candidates | None]:
+    """Make the features alone: the first half of `make_features`, with its arguments and errors.
+
+    Returns:
+        [N, F] features on the scene's device; and what finds Click-Gaussian's candidates, for that method.
+    """
     scene = run.scene
-    click: ClickObjective | None = None
-    threshold = getattr(options, "threshold", 0.7)
     if isinstance(options, TraseOptions):
-        features = _trase(run, scene, options, seed)
-        objects = objects or run.model.config.objects
-    elif isinstance(options, CgcOptions):
+        return _trase(run, scene, options, seed), None
+    if isinstance(options, CgcOptions):
         views = RunViews.with_masks(run, "cgc")
-        features = train_features(CgcObjective(scene, options), views, options.steps, seed)
-        objects = objects or "threshold"
-    elif isinstance(options, ClickOptions):
+        return train_features(CgcObjective(scene, options), views, options.steps, seed), None
+    if isinstance(options, ClickOptions):
         views = RunViews.with_masks(run, "click")
         click = ClickObjective(scene, views, options, seed)
-        features = train_features(click, views, options.steps, seed)
-        objects = objects or "candidates"
-    elif isinstance(options, DgdOptions):
+        return train_features(click, views, options.steps, seed), click.candidates
+    if isinstance(options, DgdOptions):
         assert options.maps is not None
         views, load, dimensions = _mapped(run, options.maps, options.pca, "--dgd.maps", seed)
-        features = train_features(DistillationObjective(scene, load, dimensions, options), views, options.steps, seed)
-        objects = objects or "threshold"
-    else:
-        features = _uplifted(run, scene, options, seed)
-        objects = objects or ("masks" if options.maps is None else "threshold")
+        objective = DistillationObjective(scene, load, dimensions, options)
+        return train_features(objective, views, options.steps, seed), None
+    return _uplifted(run, scene, options, seed), None
 
-    scene = replace(scene, features=features)
+
+def objects_of(
+    run: Run,
+    options: Options,
+    features: Tensor,
+    candidates: Candidates | None = None,
+    objects: Objects | None = None,
+    similarity: float | None = None,
+    seed: int = 0,
+) -> Segmentation:
+    """Find the objects that go with the features that `train` returned: the second half of `make_features`."""
+    objects = objects or default_objects(run, options)
+    scene = replace(run.scene, features=features)
     weights = None if objects in ("clicks", "hdbscan", "dbscan") else run.lifted_masks()
     if objects == "clicks":
         segmentation = no_objects(features)
     elif objects == "candidates":
-        assert click is not None
-        segmentation = objects_of_candidates(features, click.candidates(features), weights)
+        assert candidates is not None
+        segmentation = objects_of_candidates(features, candidates(features), weights)
     elif objects == "threshold":
-        segmentation = objects_by_threshold(features, threshold, weights, seed)
+        segmentation = objects_by_threshold(features, getattr(options, "threshold", 0.7), weights, seed)
     else:
         segmentation = find_objects(scene, weights, objects, seed=seed)
-    if similarity is not None:
-        segmentation = filtered(segmentation, features, similarity)
-    return features, segmentation
+    return segmentation if similarity is None else filtered(segmentation, features, similarity)
+
+
+def default_objects(run: Run, options: Options) -> Objects:
+    """Return how objects are found with a method unless something else is asked for."""
+    if isinstance(options, TraseOptions):
+        return run.model.config.objects
+    if isinstance(options, ClickOptions):
+        return "candidates"
+    if isinstance(options, UpliftOptions) and options.maps is None:
+        return "masks"
+    return "threshold"
 
 
 def save_features(
