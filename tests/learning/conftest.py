@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from small_vgg import small_vgg  # noqa: F401 - fixture
+from tiny_networks import tiny_networks  # noqa: F401 - fixture
 
 from trase_ns.masks import MaskSet
 from trase_ns.scene.camera import Camera

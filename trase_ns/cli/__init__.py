@@ -11,6 +11,7 @@ from trase_ns.errors import UserError
 
 COMMANDS = {
     "masks": "Make the masks of a data set with SAM, or import masks that you have.",
+    "maps": "Make dense feature maps of a data set with DINOv2, CLIP or VGG16.",
     "frames": "Decode the videos of a data set with several cameras to pictures.",
     "features": "Give a trained run the features of any method, without training its geometry again.",
     "cluster": "Find the objects of a trained run anew, with other settings.",

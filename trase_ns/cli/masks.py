@@ -71,7 +71,7 @@ def main(
     elif export_coco is None:
         from trase_ns.masks.sam import SamSettings
 
-        chosen_device = _pick_device(device)
+        chosen_device = pick_device(device)
         settings = SamSettings(
             points_per_side if points_per_side is not None else 32 if chosen_device == "cuda" else 16,
             pred_iou_thresh,
@@ -86,7 +86,12 @@ def main(
         _summarise(chosen, store)
 
 
-def _pick_device(device: str) -> str:
+def pick_device(device: str) -> str:
+    """Return "cpu" or "cuda" for a --device that may be "auto".
+
+    Raises:
+        UserError: there is no GPU for "cuda".
+    """
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():

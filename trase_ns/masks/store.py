@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,11 +11,10 @@ import numpy as np
 
 from trase_ns.errors import UserError
 from trase_ns.files import atomic_write
-from trase_ns.masks.frame_folder import FrameFolder
+from trase_ns.masks.frame_folder import STAGING, FrameFolder
 from trase_ns.masks.mask_set import MaskSet
 
 SUFFIX = ".npz"
-STAGING = ".unfinished"
 
 
 class MaskStore(FrameFolder):
@@ -76,30 +74,6 @@ class MaskStore(FrameFolder):
         except UserError:
             return None
         return key if isinstance(key, dict) else None
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the folder for one writer, and clear away what a killed one left unfinished.
-
-        Raises:
-            UserError: another process writes masks here, or the folder cannot be written.
-        """
-        from filelock import FileLock, Timeout
-
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.directory / ".lock", timeout=0):
-                shutil.rmtree(self.directory / STAGING, ignore_errors=True)
-                try:
-                    yield
-                finally:
-                    shutil.rmtree(self.directory / STAGING, ignore_errors=True)
-        except Timeout:
-            raise UserError(f"another process is making masks in {self.directory}: wait for it or stop it.") from None
-        except OSError as error:
-            raise UserError(
-                f"cannot write masks to {self.directory} ({error.strerror or error}): choose a folder with --output."
-            ) from error
 
     @contextmanager
     def _open(self, frame: str) -> Iterator[Any]:

@@ -1,7 +1,8 @@
-"""VGG16's features of a picture, which style transfer compares."""
+"""VGG16's features of a picture, which style transfer compares and feature maps are made of."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -54,21 +55,38 @@ class VGG16Features(nn.Module):
         normalised = (picture - picture.new_tensor(_MEAN)) / picture.new_tensor(_DEVIATION)
         return self.layers(normalised.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
 
+    def of_layers(self, picture: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        """Return the features behind several convolutions, in the order of `LAYERS`; otherwise as `forward`."""
+        places = {2 * LAYERS.index(layer) + int(layer[4]) for layer in layers}  # of the ReLUs, the pools among them
+        values = ((picture - picture.new_tensor(_MEAN)) / picture.new_tensor(_DEVIATION)).permute(2, 0, 1)[None]
+        found = []
+        for place, layer in enumerate(self.layers):  # type: ignore[arg-type]
+            values = layer(values)
+            if place in places:
+                found.append(values[0].permute(1, 2, 0))
+        return found
 
-def load_vgg16(layer: str = "conv4_1", file: Path | None = None, device: torch.device | str = "cpu") -> VGG16Features:
+
+def load_vgg16(
+    layer: str = "conv4_1",
+    file: Path | None = None,
+    device: torch.device | str = "cpu",
+    option: str = "--vgg-weights",
+) -> VGG16Features:
     """Load VGG16 as torchvision trained it on ImageNet; without `file` it is downloaded once (528 MB).
 
     Args:
         layer: one of `LAYERS`.
         file: torchvision's parameters, all or the convolutions alone, as .safetensors or torch.save writes them.
         device: where the network shall be.
+        option: the option that names `file`, for messages.
 
     Raises:
         UserError: no such layer, no such file, one that holds something else, or the download failed.
     """
     if layer not in LAYERS:
         raise UserError(f"VGG16 has no layer {layer!r}: take one of {', '.join(LAYERS)}.")
-    path, _ = network_weights.find(VGG16, file, option="--vgg-weights")
+    path, _ = network_weights.find(VGG16, file, option)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -83,5 +101,5 @@ def load_vgg16(layer: str = "conv4_1", file: Path | None = None, device: torch.d
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path} does not hold the weights of VGG16 as torchvision names them ({reason}): "
-            "take another file with --vgg-weights."
+            f"take another file with {option}."
         ) from error
