@@ -4,9 +4,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from trase_ns.errors import UserError
 from trase_ns.learning import vgg
 from trase_ns.learning.vgg import LAYERS, VGG16Features, load_vgg16
-from trase_ns.errors import UserError
 from trase_ns.weights import Weights
 
 

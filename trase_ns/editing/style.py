@@ -13,8 +13,8 @@ from torch.nn.functional import interpolate, normalize
 
 from trase_ns.editing.color_match import covariance, linear_match
 from trase_ns.editing.style_views import SMALLEST, SelectionView, view_selection
-from trase_ns.learning.vgg import LAYERS, load_vgg16
 from trase_ns.errors import UserError
+from trase_ns.learning.vgg import LAYERS, load_vgg16
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.scene.spherical_harmonics import C0
