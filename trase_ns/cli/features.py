@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from trase_ns.learning.methods.options import (
     Method,
     TraseOptions,
     UpliftOptions,
+    check_options,
 )
 
 
@@ -70,29 +70,13 @@ def main(
     )
 
 
-def check(method: str, groups: dict[str, Any], objects: str | None, similarity: float | None) -> None:
+def check(method: Method, groups: dict[str, Any], objects: str | None, similarity: float | None) -> None:
     """Check the options before anything is loaded.
 
     Raises:
         UserError: one is out of its range, belongs to another method, or is missing.
     """
-    for name, group in groups.items():
-        for entry in fields(group):
-            value, option = getattr(group, entry.name), f"--{name}.{entry.name.replace('_', '-')}"
-            if name != method and value != entry.default:
-                raise UserError(f"{option} is no option of --method {method}, but of {name}.")
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                continue
-            if entry.name == "threshold" and not -1 <= value <= 1:
-                raise UserError(f"{option} {value:g}: it is a cosine, from -1 to 1.")
-            if entry.name == "guidance_from" and not 0 <= value <= 1:
-                raise UserError(f"{option} {value:g}: it is a share of the steps, from 0 to 1.")
-            if entry.name not in ("threshold", "guidance_from") and not 0 < value < float("inf"):
-                raise UserError(f"{option} {value:g}: use a number above 0.")
-    if method == "click" and groups["click"].dimensions % 2:
-        raise UserError(f"--click.dimensions {groups['click'].dimensions}: use an even number, half for each level.")
-    if method == "dgd" and groups["dgd"].maps is None:
-        raise UserError("--method dgd needs feature maps: name their folder with --dgd.maps.")
+    check_options(method, groups)
     if objects == "candidates" and method != "click":
         raise UserError(f"--objects candidates is of --method click alone, not of {method}.")
     if similarity is not None and not -1 <= similarity <= 1:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
+
+from trase_ns.errors import UserError
 
 Method = Literal["trase", "cgc", "click", "dgd", "uplift"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,9 @@ class TraseOptions:
 
 
 @dataclass(frozen=True)
-class CgcOptions:
-    """Contrastive Gaussian Clustering."""
+class CgcSettings:
+    """What Contrastive Gaussian Clustering minimises."""
 
-    steps: int = 600
-    """Steps: in the paper's 30,000, every 50th contrasts segments."""
     dimensions: int = 16
     """Numbers of a feature."""
     pixels: int | None = None
@@ -48,16 +50,22 @@ class CgcOptions:
     """Steps between those that also regularise in space (100 and 50 in the paper)."""
     spatial_sample: int = 1000
     """Gaussians drawn for that."""
+
+
+@dataclass(frozen=True)
+class CgcOptions(CgcSettings):
+    """Contrastive Gaussian Clustering."""
+
+    steps: int = 600
+    """Steps: in the paper's 30,000, every 50th contrasts segments."""
     learning_rate: float = 0.0025
     """Rate of Adam; the paper names none."""
 
 
 @dataclass(frozen=True)
-class ClickOptions:
-    """Click-Gaussian."""
+class ClickSettings:
+    """What Click-Gaussian minimises."""
 
-    steps: int = 3000
-    """Steps."""
     dimensions: int = 24
     """Numbers of a feature; the first half says which whole, all of them which part."""
     pixels: int = 10_000
@@ -70,25 +78,39 @@ class ClickOptions:
     """Neighbours that a Gaussian is to resemble."""
     spatial_sample: int = 100_000
     """Gaussians drawn for that."""
+
+
+@dataclass(frozen=True)
+class ClickOptions(ClickSettings):
+    """Click-Gaussian."""
+
+    steps: int = 3000
+    """Steps."""
     learning_rate: float = 0.01
     """Rate of Adam."""
 
 
 @dataclass(frozen=True)
-class DgdOptions:
-    """DGD: distillation of feature maps."""
+class DgdSettings:
+    """What DGD minimises."""
 
     maps: Path | None = None
     """Folder with a map for each frame, FRAME.npy or FRAME.safetensors: numbers [height, width, channels] of any
     resolution that cover the picture."""
     pca: int | None = None
     """Numbers that are kept of each feature, by their principal components. Default: all."""
-    steps: int = 15_000
-    """Steps: the authors' program trains features in its last 15,000."""
     pixels: int = 5000
     """Pixels drawn from a frame in a step; the paper takes all."""
     threshold: float = 0.7
     """Least cosine of what belongs to an object: theta, which the paper chooses for each scene."""
+
+
+@dataclass(frozen=True)
+class DgdOptions(DgdSettings):
+    """DGD: distillation of feature maps."""
+
+    steps: int = 15_000
+    """Steps: the authors' program trains features in its last 15,000."""
     learning_rate: float = 0.0025
     """Rate of Adam."""
 
@@ -105,3 +127,57 @@ class UpliftOptions:
     """Numbers of a feature that is made of masks."""
     threshold: float = 0.7
     """Least cosine of what belongs to an object that is found by features."""
+
+
+Options = TraseOptions | CgcOptions | ClickOptions | DgdOptions | UpliftOptions
+OPTIONS: dict[Method, type[Options]] = {
+    "trase": TraseOptions,
+    "cgc": CgcOptions,
+    "click": ClickOptions,
+    "dgd": DgdOptions,
+    "uplift": UpliftOptions,
+}
+
+
+def converted(kind: type[T], source: Any, **more: Any) -> T:
+    """Return a dataclass `kind` with what it has in common with the dataclass `source`, and with `more`.
+
+    Options become settings so, and settings with steps become options.
+    """
+    shared = {f.name: getattr(source, f.name) for f in fields(kind) if hasattr(source, f.name)}  # type: ignore[arg-type]
+    return kind(**{**shared, **more})
+
+
+def check_options(
+    method: Method, groups: Mapping[str, Any], defaults: Mapping[str, Any] | None = None, prefix: str = "--"
+) -> None:
+    """Check the options of a method before anything is loaded.
+
+    Args:
+        method: the method.
+        groups: options or settings of methods, by method.
+        defaults: what these are where nothing is given; by default those of their classes.
+        prefix: what the names of options begin with, for messages.
+
+    Raises:
+        UserError: one is out of its range, belongs to another method, or is missing.
+    """
+    for name, group in groups.items():
+        default = type(group)() if defaults is None else defaults[name]
+        for entry in fields(group):
+            value, option = getattr(group, entry.name), f"{prefix}{name}.{entry.name.replace('_', '-')}"
+            if name != method and value != getattr(default, entry.name):
+                raise UserError(f"{option} is no option of {prefix}method {method}, but of {name}.")
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            if entry.name == "threshold" and not -1 <= value <= 1:
+                raise UserError(f"{option} {value:g}: it is a cosine, from -1 to 1.")
+            if entry.name == "guidance_from" and not 0 <= value <= 1:
+                raise UserError(f"{option} {value:g}: it is a share of the steps, from 0 to 1.")
+            if entry.name not in ("threshold", "guidance_from") and not 0 < value < float("inf"):
+                raise UserError(f"{option} {value:g}: use a number above 0.")
+    if method == "click" and groups["click"].dimensions % 2:
+        dimensions = groups["click"].dimensions
+        raise UserError(f"{prefix}click.dimensions {dimensions}: use an even number, half for each level.")
+    if method == "dgd" and groups["dgd"].maps is None:
+        raise UserError(f"{prefix}method dgd needs feature maps: name their folder with {prefix}dgd.maps.")
