@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trase_ns.errors import UserError
 from trase_ns.files import sha256
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Weights(NamedTuple):
@@ -33,6 +37,17 @@ def cached(weights: Weights) -> Path | None:
     """Return the official file where the cache holds it whole, else None."""
     path = cache_folder() / weights.file_name
     return path if path.is_file() and sha256(path) == weights.sha256 else None
+
+
+def fingerprint(network: torch.nn.Module) -> str:
+    """Return the hexadecimal SHA-256 of all parameters of a network."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name} {list(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def find(weights: Weights, given: Path | None = None, option: str = "--checkpoint") -> tuple[Path, str]:

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from trase_ns.errors import UserError
-from trase_ns.masks.clip import BATCH, CONTRAST, load_clip
+from trase_ns.masks.clip import BATCH, CONTRAST, load_clip, load_clip_texts
 
 
 @pytest.fixture
@@ -49,3 +49,15 @@ def test_no_pictures(scorer):
 def test_texts_that_are_too_long(scorer, pictures):
     with pytest.raises(UserError, match="tokens, the network reads 40"):
         scorer(pictures, "red book " * 30)
+
+
+def test_texts_are_encoded_as_clip_does(tiny_networks):
+    from transformers import CLIPModel, CLIPProcessor
+
+    model = CLIPModel.from_pretrained(tiny_networks["clip"]).eval()
+    processor = CLIPProcessor.from_pretrained(tiny_networks["clip"])
+    texts = ["a photo of a red book", *CONTRAST]
+    inputs = processor(text=texts, images=Image.new("RGB", (32, 32)), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        expected = model(**inputs).text_embeds
+    torch.testing.assert_close(load_clip_texts(tiny_networks["clip"])("red book"), expected, atol=1e-5, rtol=1e-5)

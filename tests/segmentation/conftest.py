@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from scipy import sparse
+from tiny_networks import tiny_networks  # noqa: F401 - fixture
 
 from trase_ns.learning.uplift import MaskWeights
 

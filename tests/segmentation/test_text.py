@@ -1,14 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from trase_ns.errors import UserError
+from trase_ns.learning.feature_space import FeatureSpace
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.deformation import DeformationField
 from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.scene.spherical_harmonics import rgb_to_sh0
 from trase_ns.segmentation.objects import Segmentation
-from trase_ns.segmentation.text import BoxEngine, CropEngine, load_engine, select_by_text, spread
+from trase_ns.segmentation.text import BoxEngine, CropEngine, FeatureEngine, load_engine, select_by_text, spread
 
 COLORS = {
     "red book": (1.0, 0.0, 0.0),
@@ -289,3 +292,86 @@ def test_bad_options(scene, objects, cameras):
         select_by_text(scene, objects, [], "red book", engine=eyes)
     with pytest.raises(UserError, match="engine 'x'"):
         load_engine("x")
+
+
+# Directions of what things are called, and of two words that any thing is called by.
+WORDS = {"red book": (1, 0, 0, 0), "green cup": (0, 1, 0, 0), "wall": (0, 0, 1, 0)}
+
+
+def encode(text):
+    return torch.tensor([WORDS[text], (0.5, 0.5, 0.5, 0.5), (0, 0, 0, 1.0)])
+
+
+@pytest.fixture
+def named(scene):
+    """The scene with features that say what things are; the picture is a book, too, but less so."""
+    book, picture, cup, wall = ((1, 0, 0, 0.1), (0.9, 0, 0, 0.5), (0, 1, 0, 0.1), (0, 0, 1, 0.1))
+    features = torch.tensor([f for f in (book, picture, cup, wall) for _ in range(81)])
+    features[:3] = 0  # no view has shown them
+    return replace(scene, features=features)
+
+
+def test_features_select_what_words_name(named, objects, cameras):
+    engine = FeatureEngine(encode, FeatureSpace(4))
+    for text, index in (("red book", 0), ("green cup", 2)):
+        assert select_by_text(named, objects, cameras, text, engine=engine).objects[0] == index
+    support = engine.support(named, objects, cameras, "red book")
+    assert support.support[0] == 1
+    assert 0.5 < support.support[1] < 1
+    assert support.support[2] == 0
+
+
+def test_features_select_gaussians_where_there_are_no_objects(named, cameras):
+    engine = FeatureEngine(encode, FeatureSpace(4))
+    mask = select_by_text(named, None, cameras, "wall", engine=engine).mask
+    assert torch.equal(mask, torch.arange(len(named)) >= 243)
+    mask = select_by_text(named, None, cameras, "red book", engine=engine, share=0.99).mask
+    assert torch.equal(mask.nonzero()[:, 0], torch.arange(3, 81))
+
+
+def test_relevancy_of_features_is_worked_out_by_hand(named, cameras):
+    """Softmax of ten times two cosines, the least over the contrasts; 0.5 counts as nothing, the best as one."""
+    found = FeatureEngine(encode, FeatureSpace(4)).support(named, None, cameras, "red book").support
+
+    def excess(feature):
+        feature = np.array(feature) / np.linalg.norm(feature)
+        query, *others = encode("red book").double().numpy()
+        ratios = [1 / (1 + np.exp(10 * (feature @ (c / np.linalg.norm(c)) - feature @ query))) for c in others]
+        return min(ratios) - 0.5
+
+    expected = excess((0.9, 0, 0, 0.5)) / excess((1, 0, 0, 0.1))
+    assert abs(float(found[100]) - expected) < 1e-5
+    assert float(found[50]) == 1
+
+
+def test_reduced_features_select_the_same(named, cameras):
+    turned = torch.linalg.qr(torch.randn(7, 4, generator=torch.Generator().manual_seed(0)))[0]  # 4 of 7 numbers
+    engine = FeatureEngine(lambda text: encode(text) @ turned.T, FeatureSpace(7, turned.T))
+    whole = FeatureEngine(encode, FeatureSpace(4)).support(named, None, cameras, "red book").support
+    torch.testing.assert_close(engine.support(named, None, cameras, "red book").support, whole, atol=1e-4, rtol=0)
+
+
+def test_words_that_fit_nothing(named, objects, cameras):
+    engine = FeatureEngine(lambda text: encode("wall")[[2, 0, 1]], FeatureSpace(4))
+    with pytest.raises(UserError, match="try other words"):
+        select_by_text(named, objects, cameras, "wall", engine=engine)
+
+
+def test_features_that_know_no_words(named, cameras, tiny_networks):
+    from trase_ns.learning.feature_extractors import load_extractor
+
+    for space, message in (
+        (None, "made of CLIP's maps: make features of CLIP's maps first"),
+        (FeatureSpace(4, source={"extractor": "Vgg16Dense"}), "made of Vgg16Dense, which knows no words"),
+        (FeatureSpace(4, source={"extractor": "ClipDense", "network": "x"}), "made with other weights of CLIP"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_engine("features", tiny_networks["clip"], space=space)
+    engine = load_engine("features", tiny_networks["clip"], space=FeatureSpace(4))
+    with pytest.raises(UserError, match="do not go with this network"):
+        engine.support(named, None, cameras, "red book")
+    source = load_extractor("clip", tiny_networks["clip"]).key
+    engine = load_engine("features", tiny_networks["clip"], space=FeatureSpace(16, source=source))
+    features = torch.randn(len(named), 16, generator=torch.Generator().manual_seed(0))
+    support = engine.support(replace(named, features=features), None, cameras, "red book").support
+    assert 0 < (support > 0).float().mean() < 1

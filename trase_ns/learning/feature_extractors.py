@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -18,7 +17,7 @@ from trase_ns.errors import UserError
 from trase_ns.learning.vgg import LAYERS, VGG16, load_vgg16
 from trase_ns.masks.clip import CLIP
 from trase_ns.masks.pretrained import Pretrained, is_cached, load_pretrained
-from trase_ns.weights import cached
+from trase_ns.weights import cached, fingerprint
 
 Model = Literal["dinov2", "clip", "vgg16"]
 MODELS: tuple[Model, ...] = get_args(Model)
@@ -63,7 +62,7 @@ class Extractor(ABC):
         """What the features depend on, besides the picture."""
         return {
             "extractor": type(self).__name__,
-            "network": _fingerprint(self.network),
+            "network": fingerprint(self.network),
             "longest": self.longest,
             "enlarge": self.enlarge,
         }
@@ -253,12 +252,3 @@ def available_models() -> list[Model]:
     """Return the models whose default weights are on this machine, so that nothing needs to be downloaded."""
     found = {"dinov2": is_cached(DINOV2[0]), "clip": is_cached(CLIP), "vgg16": cached(VGG16) is not None}
     return [model for model in MODELS if found[model]]
-
-
-def _fingerprint(network: nn.Module) -> str:
-    """SHA-256 of all parameters of a network."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(f"{name} {list(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,6 +54,12 @@ class FeatureMaps:
     def frames(self) -> list[str]:
         """Return the names of the frames that have a map."""
         return [*self._paths]
+
+    @cached_property
+    def source(self) -> dict[str, Any]:
+        """What made the maps, by the key of the first without its image (see `map_store`); empty where unknown."""
+        key = read_key(next(iter(self._paths.values())))
+        return {name: value for name, value in (key or {}).items() if name != "image"}
 
     def load(self, frame: str) -> Tensor:
         """Return the map of a frame, [h, w, C] float32.
@@ -107,3 +116,15 @@ class FeatureMaps:
         if values is None or values.ndim != 3 or 0 in values.shape:
             raise UserError(f"{path} is no feature map: it must hold one array [height, width, channels] of floats.")
         return values
+
+
+def read_key(path: Path) -> dict[str, Any] | None:
+    """Return what a map was made from, None where it is missing, damaged, or does not say."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "pt") as content:
+            key = json.loads((content.metadata() or {})["key"])
+    except Exception:  # damaged files raise many kinds
+        return None
+    return key if isinstance(key, dict) else None

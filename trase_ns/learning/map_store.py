@@ -14,6 +14,7 @@ from trase_ns.console import track
 from trase_ns.errors import UserError
 from trase_ns.files import atomic_write, sha256
 from trase_ns.learning.feature_extractors import Extractor, Model, load_extractor
+from trase_ns.learning.feature_maps import read_key
 from trase_ns.masks.frame_folder import STAGING, FrameFolder
 from trase_ns.masks.preview import on_white
 
@@ -47,14 +48,7 @@ class MapStore(FrameFolder):
 
     def key(self, frame: str) -> dict[str, Any] | None:
         """Return the key of a frame's map, None where it is missing, damaged, or made by others."""
-        from safetensors import safe_open
-
-        try:
-            with safe_open(self.path(frame), "pt") as content:
-                key = json.loads((content.metadata() or {})["key"])
-        except Exception:  # damaged files raise many kinds
-            return None
-        return key if isinstance(key, dict) else None
+        return read_key(self.path(frame))
 
 
 def extract_maps(

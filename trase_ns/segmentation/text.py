@@ -13,15 +13,17 @@ from torch import Tensor
 
 from trase_ns.console import track
 from trase_ns.errors import UserError
+from trase_ns.learning.feature_space import FeatureSpace
 from trase_ns.learning.uplift import uplift_masks
 from trase_ns.masks import MaskSet
+from trase_ns.masks.clip import relevancy
 from trase_ns.scene.camera import Camera
 from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.segmentation.clicks import Selection
 from trase_ns.segmentation.objects import Segmentation
 from trase_ns.segmentation.text_support import SHARE, TextSupport, measure_support, membership
 
-ENGINES = ("grounding-dino", "owlv2", "clip")
+ENGINES = ("grounding-dino", "owlv2", "clip", "features")
 # Views that are looked at, of all that are given.
 VIEWS = 12
 # Longest text, in characters, that is handed to a network.
@@ -29,6 +31,8 @@ LONGEST = 300
 # CLIP looks at each object in this many views, those that see most of it, where it has this many pixels.
 CROPS = 3
 SMALLEST = 64
+# The extractor whose maps can be compared with words, as they call it.
+CLIP_MAPS = "ClipDense"
 # Crops reach this share of the object's size beyond it.
 MARGIN = 0.15
 
@@ -145,13 +149,71 @@ class CropEngine:
         return TextSupport(text, segmentation, support, support, found, len(cameras))
 
 
+@dataclass(frozen=True)
+class FeatureEngine:
+    """The Gaussians' own features, made of CLIP's dense ones, are compared with the text: DGD, section 3.3.
+
+    Attributes:
+        encode: turns a text into directions [1 + n, C], its own and those of n texts that it must beat.
+        space: where the features are.
+    """
+
+    encode: Callable[[str], Tensor]
+    space: FeatureSpace
+
+    def support(
+        self,
+        scene: DynamicGaussians,
+        segmentation: Segmentation | None,
+        cameras: Sequence[Camera],
+        text: str,
+        background: Tensor | None = None,
+        progress: Progress | None = None,
+    ) -> TextSupport:
+        """Measure how well each object, or each Gaussian where there are none, fits a text; no view is rendered.
+
+        DGD takes what is above a threshold on the cosine; with CLIP such cosines lie close together, and how high
+        they are depends on the words. So here the text must beat others (LERF's relevancy), and support is by how
+        much its relevancy exceeds 0.5, as a share of what the best object does, or of what the best thousandth of the
+        Gaussians does. The relevancy of an object is the mean of its Gaussians'. Arguments and errors as for
+        `BoxEngine.support`.
+
+        Raises:
+            UserError: the features are of another size than their space, moreover.
+        """
+        text = _checked(text, cameras)
+        try:
+            cosines = self.space.cosines(scene.features, self.encode(text))
+        except ValueError as error:
+            raise UserError(f"the features do not go with this network ({error}).") from error
+        scores = relevancy(cosines)
+        seen, best = scene.features.any(dim=1).to(scores), max(1, len(scores) // 1000)
+        if segmentation is not None and len(segmentation):
+            members, best = membership(segmentation), 1
+            sums, seen = (torch.from_numpy(members @ v.cpu().numpy()).to(scores) for v in (scores * seen, seen))
+            scores = sums / seen.clamp_min(1)
+        else:
+            segmentation = None
+        excess = ((scores - 0.5) * (seen > 0)).clamp_min(0)
+        top = excess.topk(best).values[-1] if len(excess) else excess.new_zeros(())
+        support = (excess / top.clamp_min(1e-12)).clamp_max(1)
+        if progress is not None:
+            progress(len(cameras), len(cameras))
+        found = len(cameras) if bool(excess.any()) else 0
+        return TextSupport(text, segmentation, support, support, found, len(cameras))
+
+
+Engine = BoxEngine | CropEngine | FeatureEngine
+
+
 def load_engine(
     engine: str = "grounding-dino",
     checkpoint: Path | None = None,
     sam: str = "mobile",
     sam_checkpoint: Path | None = None,
     device: str | torch.device = "cpu",
-) -> BoxEngine | CropEngine:
+    space: FeatureSpace | None = None,
+) -> Engine:
     """Load the networks that text prompts need; keep the result for several texts.
 
     Args:
@@ -161,12 +223,16 @@ def load_engine(
         sam: one of `masks.sam.MODELS`, which turns boxes into masks.
         sam_checkpoint: file with SAM's weights; by default the official ones.
         device: where to run them.
+        space: what the features of the scene mean, for the engine "features".
 
     Raises:
-        UserError: an unknown engine, a package that is missing, or weights that cannot be had.
+        UserError: an unknown engine, a package that is missing, weights that cannot be had, or features that were not
+            made of CLIP's dense ones.
     """
     if engine not in ENGINES:
         raise UserError(f"engine {engine!r}: there are {', '.join(ENGINES)}.")
+    if engine == "features":
+        return _feature_engine(space, checkpoint, str(device))
     if engine == "clip":
         from trase_ns.masks.clip import load_clip
 
@@ -191,7 +257,7 @@ def select_by_text(
     cameras: Sequence[Camera],
     text: str,
     *,
-    engine: str | BoxEngine | CropEngine = "grounding-dino",
+    engine: str | Engine = "grounding-dino",
     checkpoint: Path | None = None,
     sam: str = "mobile",
     sam_checkpoint: Path | None = None,
@@ -199,6 +265,7 @@ def select_by_text(
     views: int = VIEWS,
     background: Tensor | None = None,
     progress: Progress | None = None,
+    space: FeatureSpace | None = None,
 ) -> Selection:
     """Select what a text names, in 4D.
 
@@ -215,6 +282,7 @@ def select_by_text(
         views: number of views to render.
         background: [3] colour behind the Gaussians, black by default.
         progress: see `Progress`.
+        space: see `load_engine`.
 
     Raises:
         UserError: nothing was found, the text or an option is no good, or a package or weights are missing.
@@ -226,11 +294,29 @@ def select_by_text(
     cameras = spread(cameras, views)
     _checked(text, cameras)
     if isinstance(engine, str):
-        engine = load_engine(engine, checkpoint, sam, sam_checkpoint, scene.device)
+        engine = load_engine(engine, checkpoint, sam, sam_checkpoint, scene.device, space)
     selection = engine.support(scene, segmentation, cameras, text, background, progress).select(share)
     if not len(selection):
         raise UserError(" ".join(selection.notes))
     return selection
+
+
+def _feature_engine(space: FeatureSpace | None, checkpoint: Path | None, device: str) -> FeatureEngine:
+    made = "make features of CLIP's maps first (trase maps --model clip, then trase features --method dgd or uplift)"
+    if space is None:
+        raise UserError(f"the engine features compares features that were made of CLIP's maps: {made}.")
+    network = space.source.get("extractor", CLIP_MAPS)
+    if network != CLIP_MAPS:
+        raise UserError(f"the features of this scene were made of {network}, which knows no words: {made}.")
+    from trase_ns.masks.clip import load_clip_texts
+    from trase_ns.weights import fingerprint
+
+    encode = load_clip_texts(checkpoint, device)
+    if space.source.get("network", fingerprint(encode.model)) != fingerprint(encode.model):
+        raise UserError(
+            "the features of this scene were made with other weights of CLIP: name those with --text-checkpoint."
+        )
+    return FeatureEngine(encode, space)
 
 
 def _checked(text: str, cameras: Sequence[Camera]) -> str:
