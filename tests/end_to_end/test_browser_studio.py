@@ -366,15 +366,15 @@ def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
         page.button("Click to select").wait_for()
         page.wait_until(lambda: page.dropdown("Output type").input_value() != "not set", "nothing was rendered")
         page.button("Hide Train Cams").click()
+        plain = page.picture()
         show(page, "segments", "Output type")
-        page.page.wait_for_timeout(3000)
-        place = page.patches(page.picture()[:, 100:], largest=0.2)[0]
+        segments = page.picture_once(lambda p: np.abs(p - plain).mean() > 0.05, "the segments do not appear")
+        place = page.patches(segments[:, 100:], largest=0.2)[0]
         place = place[0] + 100, place[1]
         show(page, "rgb", "Output type")
-        page.page.wait_for_timeout(3000)
-        before = page.picture()
+        before = page.picture_once(lambda p: np.abs(p - segments).mean() > 0.05, "the picture does not return")
         count = select(page, place)
-        page.picture_once(lambda p: differs(p, before, place), "the selection is not shown")
+        selected = page.picture_once(lambda p: differs(p, before, place), "the selection is not shown")
         page.tab("Edit")
         page.choose("Mode", "replace")
         page.button("Recolour").click()
@@ -382,9 +382,9 @@ def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
         page.picture_once(lambda p: np.abs(at(p, place) - red).max() < 0.2, "it is not recoloured")
         page.keep("studio-ns-viewer")
         undo(page)
-        page.picture_once(lambda p: not differs(p, before, place, 0.05), "the colour does not return")
-        page.page.get_by_role("tab", name="Export").last.click()  # the other one is Nerfstudio's
-        page.page.locator("button", has_text="Export").last.click()
+        page.picture_once(lambda p: not differs(p, selected, place, 0.1), "the colour does not return")
+        page.page.get_by_role("tab", name="Export").first.click()  # the other one is Nerfstudio's
+        page.button("Export").first.click()
         path = run / "exports" / "selection_time0.000.ply"
         page.wait_until(path.is_file, "nothing is exported")
         assert len(PlyData.read(path)["vertex"]) == count
@@ -400,18 +400,22 @@ def test_browser_studio_on_a_real_video(hand_books_run, serve, open_viewer):
         page.keep("studio-hand-books")
         count = select(page, place)
         total = page.counts()[1]
-        cold = at(before, place) @ (1, 0, -1)  # red without blue; other things may lie in front, so no exact colour
-        page.picture_once(lambda p: at(p, place) @ (1, 0, -1) > cold + 0.15, "it is not tinted", **PLACE)
+        # Trained so shortly it is hazy; a place of its may show what is before it.
+        warm = before @ (1, 0, -1)  # red without blue
+        page.picture_once(lambda p: (p @ (1, 0, -1) > warm + 0.1).sum() > 500, "it is not tinted", **PLACE)
         page.keep("studio-hand-books-selected")
         page.tab("Edit")
         page.choose("Mode", "replace")
         page.button("Recolour").click()
-        red = np.array([230, 60, 40]) / 255
-        page.picture_once(lambda p: np.abs(at(p, place) - red).max() < 0.2, "it is not recoloured", **PLACE)
+
+        def red(picture):
+            return (np.abs(picture - np.array([230, 60, 40]) / 255).max(-1) < 0.25).sum()
+
+        page.picture_once(lambda p: red(p) > red(before) + 500, "it is not recoloured", **PLACE)
         page.keep("studio-hand-books-recoloured")
         page.button("Remove").click()
         page.wait_until(lambda: page.counts() == (0, total - count), "it is not removed")
-        removed = page.picture_once(lambda p: np.abs(at(p, place) - red).max() > 0.3, "it is still there", **PLACE)
+        removed = page.picture_once(lambda p: red(p) < red(before) + 200, "it is still there", **PLACE)
         page.keep("studio-hand-books-removed")
         page.set_number("Time", 1)
         page.picture_once(lambda p: np.abs(p - removed).max() > 0.1, "nothing moves", **PLACE)

@@ -1,6 +1,6 @@
 """Frames are drawn from the middle of the video outwards, and each in its turn."""
 
-from trase_ns.plugin.sampling import FrameSampler
+from trase_ns.plugin.sampling import FrameSampler, fullest_moment
 
 TIMES = [i / 49 for i in range(50)]
 
@@ -67,3 +67,35 @@ def test_moments_are_new_until_others_have_come_in():
     assert 2 <= len(steps) <= 6
     assert all(40 in sampler.window(step) for step in steps[1:])
     assert not any(sampler.is_new(index, 200) for index in range(50))
+
+
+def test_fullest_moment_is_near_the_middle_where_all_moments_are_alike():
+    assert fullest_moment(TIMES, [5, 6] * 25) == TIMES[25]
+
+
+def test_fullest_moment_is_where_late_things_have_come_in():
+    counts = [4] * 30 + [6] * 20
+    assert TIMES[30] <= fullest_moment(TIMES, counts) <= TIMES[34]
+
+
+def test_fullest_moment_is_not_where_something_hides():
+    counts = [6] * 15 + [5] * 20 + [6] * 15
+    assert not TIMES[18] < fullest_moment(TIMES, counts) < TIMES[32]
+
+
+def test_fullest_moment_forgives_masks_that_are_missing_in_single_frames():
+    counts = [6 - (i % 5 == 0) * 3 for i in range(50)]
+    assert abs(fullest_moment(TIMES, counts) - 0.5) < 0.1
+
+
+def test_fullest_moment_takes_frames_in_any_order_and_few_of_them():
+    assert fullest_moment([0.0, 1.0, 0.5], [3, 9, 3]) >= 0.5
+    assert fullest_moment([0.3], [0]) == 0.3
+    assert fullest_moment([0.9, 0.1], [0, 0]) in (0.1, 0.9)
+
+
+def test_window_grows_from_a_given_moment():
+    sampler = FrameSampler(TIMES, first=0, last=100, start=0.04, centre=TIMES[40])
+    assert set(sampler.window(0)) <= {38, 39, 40, 41, 42}
+    assert sampler.reach(50)[1] == 1.0
+    assert sorted(sampler.window(100)) == list(range(50))

@@ -23,7 +23,10 @@ from trase_ns.plugin.dataset import TraseDataset
 from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.masks import pinhole_masks
 from trase_ns.plugin.preset import preset
-from trase_ns.plugin.sampling import FrameSampler
+from trase_ns.plugin.sampling import FrameSampler, fullest_moment
+
+# Frames whose masks are counted to find the moment from which things are followed.
+_COUNTED = 100
 
 
 @dataclass
@@ -35,8 +38,8 @@ class TraseDataManagerConfig(KeepsUp, FullImageDatamanagerConfig):
     masks: Path | None = None
     """Folder of the masks. Default: DATA/masks."""
     window_from: int = field(default_factory=lambda: preset().window_from)
-    """Step from which the times that are trained on spread from the middle of the video. What moves far is so followed
-    from where it is known instead of being averaged away."""
+    """Step from which the times that are trained on spread from one moment, the one of most masks, to the whole video.
+    What moves far is so followed from where it is known instead of being averaged away."""
     window_until: int = field(default_factory=lambda: preset().window_until)
     """Step from which all times are trained on, at the latest after 0.6 of the geometry steps. 0: all at once."""
     window_start: float = field(default_factory=lambda: preset().window_start)
@@ -105,9 +108,21 @@ class TraseDataManager(FullImageDatamanager[TraseDataset]):
             config.window_until,
             config.window_start,
             config.train_cameras_sampling_seed,
+            self._centre(),
         )
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trase-pictures")
         self._ahead: tuple[int, Future] | None = None
+
+    def _centre(self) -> float | None:
+        """Return the moment that the window of times grows from: that of most masks, where one camera films."""
+        frames = self.train_dataset.frames
+        times = [frame.time for frame in frames]
+        if self.config.window_until <= 0 or self.mask_source is None or len(frames) >= 2 * len(set(times)):
+            return None
+        shown = [i for i, frame in enumerate(frames) if frame.name in self.mask_source]
+        shown = shown[:: max(len(shown) // _COUNTED, 1)]
+        counts = [len(self.mask_set(i) or ()) for i in shown]
+        return fullest_moment([times[i] for i in shown], counts) if shown else None
 
     @cached_property
     def dataset_type(self) -> type[TraseDataset]:

@@ -1,20 +1,42 @@
-"""The order in which training frames are drawn: from the middle of the video outwards."""
+"""The order in which training frames are drawn: from one moment of the video outwards."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 
+import numpy as np
+
 # While the window grows, this share of the draws is from its newest frames ...
 _NEWEST_DRAWS = 0.5
 # ... which are this many.
 _NEWEST_FRAMES = 6
+# The window grows from the moment nearest to the middle that shows this share of the most things, a mean of so many.
+_FULL, _MEAN = 0.9, 7
 # A moment is new until this many have come in after it.
 _NEW_MOMENTS = 2.5
 
 
+def fullest_moment(times: Sequence[float], counts: Sequence[int]) -> float:
+    """Return the moment from which to follow things: of those that show many, the one nearest to the middle.
+
+    What enters late, or hides for a while, is then there from the start and only has to be followed out of sight.
+
+    Args:
+        times: moment of each frame in [0, 1].
+        counts: number of masks of each frame.
+    """
+    order = np.argsort(times, kind="stable")
+    kernel = np.ones(min(_MEAN, len(order)))
+    total = np.convolve(np.asarray(counts, float)[order], kernel, "same")
+    mean = total / np.convolve(np.ones(len(order)), kernel, "same")
+    full = np.flatnonzero(mean >= _FULL * mean.max())
+    middle = len(order) // 2
+    return float(times[order[full[np.abs(full - middle).argmin()]]])
+
+
 class FrameSampler:
-    """Draws frames in random order, from a window of moments that grows from the middle of the video to all of it.
+    """Draws frames in random order, from a window of moments that grows from one moment to the whole video.
 
     So what moves far is first known at one moment and then followed: a deformation field that has to explain all times
     at once averages it away. While the window grows half of the draws are from its newest frames, which the field does
@@ -25,11 +47,22 @@ class FrameSampler:
         first, last: steps between which the window grows to all moments.
         start: share of the moments in the window before that; there is always one.
         seed: of the order.
+        centre: the moment that it grows from; the middle of the video if None.
     """
 
-    def __init__(self, times: Sequence[float], first: int = 0, last: int = 0, start: float = 1.0, seed: int = 0):
+    def __init__(
+        self,
+        times: Sequence[float],
+        first: int = 0,
+        last: int = 0,
+        start: float = 1.0,
+        seed: int = 0,
+        centre: float | None = None,
+    ):
         moments = sorted(set(times))
         middle = len(moments) // 2
+        if centre is not None:
+            middle = min(range(len(moments)), key=lambda i: abs(moments[i] - centre))
         outwards = sorted(range(len(moments)), key=lambda i: (abs(i - middle), -i))
         rank = {moments[i]: place for place, i in enumerate(outwards)}
         self._times = times
