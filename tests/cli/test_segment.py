@@ -7,6 +7,7 @@ from PIL import Image
 
 from trase_ns.cli.segment import main
 from trase_ns.cli.selection import SelectionOptions
+from trase_ns.cli.spreading import SpreadOptions
 from trase_ns.errors import UserError
 
 
@@ -70,3 +71,71 @@ def test_wrong_clicks_are_named_and_write_nothing(tiny_run, tiny_scene, command,
         assert message in failed.stdout
         assert "Traceback" not in failed.stdout
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("choice", "spread", "message"),
+    [
+        ({}, {"mask": "a.png"}, "--mask needs the frame that it is of: add --frame NAME"),
+        ({}, {"frame": "a"}, "--frame is the frame of a picture"),
+        ({}, {"mask": "a.png", "scribble": "a.png", "frame": "a"}, "--mask and --scribble exclude each other"),
+        ({}, {"exclude_scribble": "a.png", "frame": "a", "diffuse": True}, "--exclude-scribble goes with --scribble"),
+        ({}, {"scribble": "a.png", "frame": "a"}, "add --diffuse to find all of it"),
+        ({"text": "cup"}, {"mask": "a.png", "frame": "a"}, "--mask and other ways .* exclude each other"),
+        ({"text": "cup"}, {"diffuse": True}, "--diffuse spreads clicks, strokes or a mask"),
+        ({"text": "cup"}, {"sam_checkpoint": "a.pt"}, "--sam-checkpoint is for --sam"),
+        ({"text": "cup"}, {"sam": "mobile", "sam_views": 0}, "--sam-views 0: use 1 or more"),
+        ({}, {"mask": "a.png", "frame": "a"}, "--mask: there is no file .*a.png"),
+    ],
+)
+def test_marks_that_do_not_go_together(choice, spread, message, tmp_path):
+    paths = {name: tmp_path / value if str(value).startswith("a.") else value for name, value in spread.items()}
+    with pytest.raises(UserError, match=message):
+        main(tmp_path / "no-such-run", choice=SelectionOptions(**choice), spread=SpreadOptions(**paths))
+
+
+@pytest.mark.slow
+def test_marks_of_one_frame_select_the_thing_in_all(tiny_run, tiny_scene, assets, tmp_path, capsys):
+    """A mask, strokes, and clicks, spread or not, and SAM: all find the vase, in a frame that none of them saw."""
+    from trase_ns import cli
+    from trase_ns.plugin.run import load_run
+    from trase_ns.segmentation.clicks import render_selection
+    from trase_ns.segmentation.selection_file import load_selection
+
+    first, *_, last = sorted((tiny_scene / "benchmark" / "vase").glob("*.png"))
+    truth = np.asarray(Image.open(first).convert("L")) > 0
+    ys, xs = truth.nonzero()
+    middle = np.abs(xs - xs.mean()) + np.abs(ys - ys.mean()) < 4
+    stroke, rest = np.zeros_like(truth), np.zeros_like(truth)
+    stroke[ys[middle], xs[middle]] = True
+    rest[:3], rest[-3:] = True, True
+    for name, marks in (("stroke", stroke), ("rest", rest), ("nothing", stroke & False), ("square", truth[:40, :40])):
+        Image.fromarray(marks).save(tmp_path / f"{name}.png")
+    run = load_run(tiny_run)
+    camera, seen = run.frame(last.stem).camera, np.asarray(Image.open(last).convert("L")) > 0
+    frame = ["--frame", first.stem]
+    sam = ["--sam", "mobile", "--sam-checkpoint", assets / "mobile_sam.pt", "--sam-views", 2]
+    ways = {
+        "mask": ["--mask", first, *frame],
+        "mask spread": ["--mask", first, *frame, "--diffuse"],
+        "strokes": ["--scribble", tmp_path / "stroke.png", "--exclude-scribble", tmp_path / "rest.png", *frame],
+        "click": ["--click", click_on(tiny_scene, "vase"), "--diffuse"],
+        "sam": ["--mask", first, *frame, *sam],
+    }
+    ways["strokes"].append("--diffuse")
+    words = ["segment", "--load-config", tiny_run, "--output", tmp_path / "out"]
+    for way, options in ways.items():
+        cli.main([str(word) for word in (*words, *options)])
+        mask, metadata = load_selection(tmp_path / "out" / "selection.npz", len(run.scene))
+        found = (render_selection(run.scene, mask, camera) >= 0.5).numpy()
+        iou = (found & seen).sum() / (found | seen).sum()
+        print(way, iou)
+        assert iou > 0.5, way
+        assert metadata["diffuse"] == ("--diffuse" in options)
+        assert metadata["sam"] == ("mobile" if way == "sam" else None)
+    for name, message in (("nothing", "marks nothing"), ("square", "square.png")):
+        with pytest.raises(SystemExit):
+            cli.main([str(word) for word in (*words, "--mask", tmp_path / f"{name}.png", *frame)])
+        said = capsys.readouterr().err
+        assert message in said
+        assert "Traceback" not in said

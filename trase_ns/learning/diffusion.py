@@ -1,8 +1,6 @@
-"""Segmentation without training from uplifted features and masks: LUDVIG (section 4), on a scene that may move."""
+"""Graph diffusion from a mask or scribbles over all Gaussians: LUDVIG (section 4.3), on a scene that may move."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -10,19 +8,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from trase_ns.learning.centres import cosines
-from trase_ns.learning.uplift import uplift_features
-from trase_ns.render import Contributions, render_view
-from trase_ns.scene.camera import Camera
-from trase_ns.scene.gaussians import DynamicGaussians
-
-# Draws a mask from points: [n, 2] float64 (x, y) in pixels of the camera, to [H, W] bool of its size.
-Predictor = Callable[[np.ndarray], np.ndarray]
+from trase_ns.render import Contributions
 
 NEIGHBOURS, STEPS = 200, 100
 FEATURE_BANDWIDTH, UNARY_BANDWIDTH = 0.1, 0.1
-POINTS, ROUNDS = 3, 10
-# What has less of the reference mask is not prompted with: a view that does not show the object has no high values.
-LEAST_SHARE = 0.2
 # Smaller values, of which processors are slow, are none.
 _TINY = 1e-30
 
@@ -51,9 +40,6 @@ def high_values(values: Tensor, threshold: float = 1.0) -> Tensor:
     mean = values[values > 0].mean() if (values > 0).any() else values.new_ones(())
     scaled = values / mean
     return scaled * (scaled >= threshold)
-
-
-# --- graph diffusion -------------------------------------------------------------------------------------------------
 
 
 class Graph:
@@ -189,91 +175,3 @@ def anchor_probability(
     model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
     model.fit(directions[examples], truth, weights[examples] / weights[examples].mean())
     return torch.from_numpy(model.predict_proba(directions)[:, 1]).to(features)
-
-
-# --- SAM prompted in all views ---------------------------------------------------------------------------------------
-
-
-def prompted_mask(
-    heat: Tensor,
-    predictor: Predictor,
-    *,
-    points: int = POINTS,
-    rounds: int = ROUNDS,
-    threshold: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Return the mean of SAM's masks for points drawn from the high values of a view (section 4.1).
-
-    Args:
-        heat: [H, W] the uplifted reference mask rendered into the view, from 0 to 1.
-        predictor: SAM with this view's image set, see `Predictor`.
-        points: positive points of a prompt.
-        rounds: prompts.
-        threshold: see `high_values`; besides, points have LEAST_SHARE or more of the reference mask.
-        generator: source of the draws, on the CPU.
-
-    Returns:
-        [H, W] float32 from 0 to 1 on the device of `heat`; 0 where no value is high.
-    """
-    high = ((high_values(heat, threshold) > 0) & (heat >= LEAST_SHARE)).cpu().nonzero().flip(1)
-    mean = torch.zeros(heat.shape)
-    if not len(high):
-        return mean.to(heat.device)
-    for _ in range(rounds):
-        if len(high) >= points:
-            chosen = torch.randperm(len(high), generator=generator)[:points]
-        else:
-            chosen = torch.randint(len(high), (points,), generator=generator)
-        mean += torch.from_numpy(np.asarray(predictor(high[chosen].double().numpy() + 0.5), dtype=np.float32)) / rounds
-    return mean.to(heat.device)
-
-
-@torch.no_grad()
-def uplift_prompted(
-    scene: DynamicGaussians,
-    reference: tuple[Camera, Tensor],
-    views: Sequence[tuple[Camera, Callable[[], Predictor]]],
-    *,
-    threshold: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Return how much each Gaussian belongs to the object of one reference mask (section 4.1).
-
-    The mask is uplifted and rendered into all views, each at its own time; SAM is prompted there with its high
-    values, and its masks are uplifted. Rendered again and thresholded they segment any view.
-
-    Args:
-        scene: the Gaussians and their deformation.
-        reference: camera of the reference frame, and the mask of the object [H, W] there.
-        views: camera of each view, and what sets its image and returns the predictor; called once each, in order.
-        threshold, generator: see `prompted_mask`.
-
-    Returns:
-        [N] from 0 to 1.
-
-    Raises:
-        ValueError: see `uplift_features`.
-    """
-    camera, mask = reference
-    belongs, _ = uplift_features(scene, [(camera, mask[..., None].float())])
-
-    def prompted(camera: Camera, prepare: Callable[[], Predictor]) -> tuple[Camera, Tensor]:
-        heat = render_view(scene.at(camera.time), camera, colors=belongs).color[..., 0]
-        drawn = prompted_mask(heat, prepare(), threshold=threshold, generator=generator)
-        return camera, drawn[..., None]
-
-    return uplift_features(scene, _Prompted(views, prompted))[0][:, 0]
-
-
-class _Prompted:
-    """Views whose masks are drawn when their turn comes; it has a length, for the progress bar."""
-
-    def __init__(self, views: Sequence, draw: Callable[..., tuple[Camera, Tensor]]):
-        self._views, self._draw = views, draw
-
-    def __len__(self) -> int:
-        return len(self._views)
-
-    def __iter__(self):
-        return (self._draw(*view) for view in self._views)

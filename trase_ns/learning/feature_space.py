@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from trase_ns.learning.feature_maps import FeatureMaps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureSpace:
     """The space of the feature maps that Gaussians got their features from.
 
