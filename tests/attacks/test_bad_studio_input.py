@@ -335,7 +335,7 @@ def test_words_to_look_for(person, studio, text, monkeypatch):  # noqa: F811
         return torch.zeros(0, *picture.shape[:2], dtype=torch.bool).numpy()
 
     monkeypatch.setattr(
-        "trase_ns.viewer.sections.text_prompts.load_engine", lambda engine, device: BoxEngine(nothing, no_masks)
+        "trase_ns.viewer.sections.text_prompts.load_engine", lambda engine, device, space: BoxEngine(nothing, no_masks)
     )
     prompts = person.panel.text_prompts
     person.set(prompts._text, text)

@@ -40,8 +40,9 @@ class SelectionOptions:
     """Clicks on what is not meant."""
     text: str | None = None
     """Words for what is meant, as "red book". Needs trase_ns[text] and downloads a network once."""
-    text_engine: Literal["grounding-dino", "owlv2", "clip"] = "grounding-dino"
-    """The network that looks for the words."""
+    text_engine: Literal["grounding-dino", "owlv2", "clip", "features"] = "grounding-dino"
+    """What looks for the words: networks in rendered views, or the features of the scene if they were made of CLIP's
+    maps."""
     text_checkpoint: Path | None = None
     """Folder with its weights. Default: the cache of huggingface_hub, else a download."""
     text_share: float = 0.5
@@ -203,6 +204,7 @@ def _from_text(opened: Opened, studio: Studio, options: SelectionOptions) -> Sel
         checkpoint=options.text_checkpoint,
         share=options.text_share,
         background=opened.background,
+        space=studio.space(),
     )
 
 

@@ -21,6 +21,7 @@ from trase_ns.scene.moments import Moments, state_of
 
 if TYPE_CHECKING:
     from trase_ns.editing.session import SessionFolder
+    from trase_ns.learning.feature_space import FeatureSpace
     from trase_ns.scene.camera import Camera
     from trase_ns.scene.gaussians import DynamicGaussians
     from trase_ns.segmentation.clicks import Hit
@@ -64,6 +65,7 @@ class Studio:
         moments: where the Gaussians at the times of clicks are kept; give that of the renderer, which has them already.
         folder: where the session is kept; None for nowhere.
         names: a name for each of the trained objects, or none at all.
+        space: returns what the features of the trained scene mean, or None where that is not known.
     """
 
     def __init__(
@@ -73,9 +75,11 @@ class Studio:
         moments: Moments | None = None,
         folder: SessionFolder | None = None,
         names: tuple[str, ...] = (),
+        space: Callable[[], FeatureSpace | None] = lambda: None,
     ):
         self.moments = moments or Moments()
         self.folder = folder
+        self.space = space
         self.view: dict[str, Any] = {}
         self.similarity = 0.0
         self.message = ""

@@ -32,7 +32,7 @@ def segment(picture, boxes):
 @pytest.fixture
 def prompts(panel, monkeypatch):
     monkeypatch.setattr(
-        "trase_ns.viewer.sections.text_prompts.load_engine", lambda engine, device: BoxEngine(detect, segment)
+        "trase_ns.viewer.sections.text_prompts.load_engine", lambda engine, device, space: BoxEngine(detect, segment)
     )
     return panel.text_prompts
 
@@ -77,7 +77,7 @@ def test_no_words_are_refused(person, studio, prompts):
 
 
 def test_networks_that_cannot_be_had_are_told_of(person, studio, prompts, monkeypatch):
-    def fail(engine, device):
+    def fail(engine, device, space):
         raise UserError("install trase_ns[text] first")
 
     monkeypatch.setattr("trase_ns.viewer.sections.text_prompts.load_engine", fail)

@@ -21,14 +21,16 @@ class TextPrompts(Section):
         super().__init__(panel)
         gui = self.host.server.gui
         self._text = gui.add_text("Words", "", hint="What to look for, such as red book")
-        self._engine = gui.add_dropdown("Network", ENGINES, hint="The first use downloads its weights")
+        self._engine = gui.add_dropdown(
+            "Network", ENGINES, hint="The first use downloads its weights; features: those of the scene"
+        )
         self._find = gui.add_button("Find", icon=viser.Icon.SEARCH)
         self._share = gui.add_slider(
             "Share", min=0.0, max=1.0, step=0.05, initial_value=SHARE, hint="Least share of support of what is selected"
         )
         self._progress = gui.add_progress_bar(0.0, visible=False)
         self._work = Work()
-        self._loaded: tuple[str, Any] | None = None
+        self._loaded: tuple[str, Any, Any] | None = None
         self._support: TextSupport | None = None
         self.on_click(self._find, self._start)
         self.on_update(self._share, self._select)
@@ -48,12 +50,13 @@ class TextPrompts(Section):
         """Measure the support of each object, and select; in a thread of its own."""
 
         def measure() -> None:
-            if self._loaded is None or self._loaded[0] != engine:
+            space = self.studio.space()
+            if self._loaded is None or self._loaded[:2] != (engine, space):
                 self.panel.say(f"loading {engine} ...")
-                self._loaded = engine, load_engine(engine, device=self.studio.scene().device)
+                self._loaded = engine, space, load_engine(engine, device=self.studio.scene().device, space=space)
             views = spread(self.host.cameras)
             background = torch.tensor(self.panel.place.background)
-            self._support = self._loaded[1].support(
+            self._support = self._loaded[2].support(
                 self.studio.scene(), self.studio.segmentation(), views, text, background, self._show_progress
             )
             with self.host.lock:
