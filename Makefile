@@ -14,7 +14,7 @@ install: .venv/.installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet "uv==$$(sed -n 's/^uv==//p' constraints.txt)"
 	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt \
-		torch torchvision --editable ".[sam,synthetic,spz,text,test,dev]"
+		torch torchvision --editable ".[sam,synthetic,spz,text,ray,test,dev]"
 	touch $@
 
 # What the tests need beside Python packages. Where it cannot be installed it is named, and those tests skip.

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-OPTIONAL = ["segment_anything", "transformers", "gsply", "trimesh", "embreex", "playwright", "pytest", "ruff"]
+OPTIONAL = ["segment_anything", "transformers", "gsply", "ray", "trimesh", "embreex", "playwright", "pytest", "ruff"]
 
 RUN = """
 import sys

@@ -22,6 +22,7 @@ COMMANDS = {
     "edit": "Remove, recolour, move, retime, copy or restyle a selection, bring in other scenes; undo and redo.",
     "view": "Look at a run or a portable scene in a browser, and select and edit its objects.",
     "evaluate": "Score click selections against ground-truth masks.",
+    "bench": "Compare methods on scenes: scores, costs, tables and pictures; resumable, on one machine or many.",
     "demo": "Make a scene with known answers, train on it, score it and write a report.",
 }
 

@@ -71,6 +71,12 @@ def comparison(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray, mar
     return np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
 
 
+def panels_of(picture: np.ndarray, count: int = 4) -> list[np.ndarray]:
+    """Return the panels of a picture that `comparison` returned: image, prediction, ground truth and errors."""
+    width = (picture.shape[1] - (count - 1) * GAP) // count
+    return [picture[:, i * (width + GAP) :][:, :width] for i in range(count)]
+
+
 def contact_sheet(rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]], tile_width: int = 200) -> np.ndarray:
     """Return captioned pictures in rows, each row with a title above: uint8 [H, W, 3].
 

@@ -81,6 +81,7 @@ def score(
     selections: list[ObjectSelection],
     output_dir: Path,
     settings: dict[str, Any] | None = None,
+    all_pictures: bool = True,
 ) -> dict[str, Any]:
     """Render selections into every scored frame, compare them with the ground truth, and write what was found.
 
@@ -94,6 +95,8 @@ def score(
         output_dir: receives results.json, contact_sheet.jpg and pictures/<object>/<frame>.png (image, prediction,
             ground truth, errors).
         settings: plain JSON values that say how the selections were made; they go into results.json.
+        all_pictures: write a picture of every object in every frame; otherwise only of those on the contact sheet, and
+            "picture" is None for the others.
 
     Returns:
         What results.json holds: "miou", "macc", "mbiou" (boundary IoU), "flicker" and "floaters", each the mean over
@@ -118,9 +121,11 @@ def score(
             camera = frame.camera.resized(width=truth.shape[1], height=truth.shape[0])
             prediction = (render_selection(run.scene, selection.mask, camera) >= THRESHOLD).cpu().numpy()
             image = pinhole_picture(frame.source, truth.shape[1], truth.shape[0])
-            picture = Path("pictures", entry.name, f"{name}.png")
-            marks = _marks(run, entry, frame, truth.shape)
-            pictures.save(pictures.comparison(image, prediction, truth, marks), output_dir / picture)
+            picture = None
+            if all_pictures or name in shown[entry.name]:
+                picture = Path("pictures", entry.name, f"{name}.png")
+                marks = _marks(run, entry, frame, truth.shape)
+                pictures.save(pictures.comparison(image, prediction, truth, marks), output_dir / picture)
             score = iou(prediction, truth)
             rows[entry.name].append(
                 {
@@ -132,7 +137,7 @@ def score(
                     "boundary_iou": boundary_iou(prediction, truth),
                     "floaters": floaters(prediction, truth),
                     "mask": entry.masks[name].relative_to(benchmark.directory).as_posix(),
-                    "picture": picture.as_posix(),
+                    "picture": picture and picture.as_posix(),
                 }
             )
             if name in shown[entry.name]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +23,17 @@ class SuiteScene:
     Attributes:
         stress: what it stresses, in words.
         options: those of `make_scene` but directory and seed.
+        preset: TRASE_PRESET of a training on it.
     """
 
     stress: str
     options: dict[str, Any]
+    preset: str
 
 
 def _scene(name: str, stress: str, frames: int = 40, held_out: int = 16, **options: Any) -> SuiteScene:
-    return SuiteScene(stress, {"scene": name, "frames": frames, "held_out": held_out, **SIZE, **options})
+    preset = "rig" if options.get("cameras") == "relay" else "motion"
+    return SuiteScene(stress, {"scene": name, "frames": frames, "held_out": held_out, **SIZE, **options}, preset)
 
 
 SUITE: dict[str, SuiteScene] = {
@@ -66,6 +70,17 @@ def make_suite(directory: Path | str, seed: int, names: Sequence[str] | None = N
             raise UserError(f"no scene of the suite is called {name!r}: choose from {', '.join(SUITE)}.")
     folders = {name: Path(directory) / f"{name}-seed{seed}" for name in names}
     return {name: make_scene(folder, seed, **{**SUITE[name].options, **options}) for name, folder in folders.items()}
+
+
+def suite_scene_of(directory: Path | str) -> SuiteScene | None:
+    """Return the scene of the suite that a data set holds; None where it holds something else."""
+    try:
+        parameters = json.loads((Path(directory) / "scene.json").read_text(encoding="utf-8"))["parameters"]
+        known = SUITE.get(parameters["scene"])
+        same = known is not None and parameters["cameras"] == known.options.get("cameras", "moving")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return known if same else None
 
 
 def fresh_seed() -> int:
