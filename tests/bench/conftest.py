@@ -1,6 +1,10 @@
-"""Results made by hand: two scenes, three methods, one of which fails on one scene."""
+"""Results made by hand: two scenes, three methods, one of which fails on one scene; folders that look like scenes."""
 
+import json
+
+import numpy as np
 import pytest
+from PIL import Image
 
 
 def entry(ious, **costs):
@@ -58,3 +62,31 @@ def results():
     names = {"trase": "the default", "trase-cgc": "CGC", "trase-dgd": "DGD"}
     means = {name: means_of([s["methods"][name] for s in scenes]) for name in names}
     return {"machine": "a machine", "seed": 3, "methods": names, "scenes": scenes, "means": means}
+
+
+def write_truth(folder):
+    prompts = [{"frame": "0001", "x": 0.5, "y": 0.5}]
+    (folder / "box").mkdir(parents=True)
+    Image.fromarray(np.eye(4, dtype=bool)).save(folder / "box" / "0001.png")
+    document = {"version": 1, "objects": [{"name": "box", "masks": "box", "prompts": prompts}]}
+    (folder / "benchmark.json").write_text(json.dumps(document))
+
+
+@pytest.fixture
+def truth():
+    """Return what writes a benchmark of one object and one mask into a folder."""
+    return write_truth
+
+
+@pytest.fixture
+def data_set():
+    """Return what makes a folder that looks like a data set, with a benchmark unless told otherwise."""
+
+    def make(folder, benchmark=True):
+        folder.mkdir(parents=True)
+        (folder / "transforms.json").write_text("{}")
+        if benchmark:
+            write_truth(folder / "benchmark")
+        return folder
+
+    return make
