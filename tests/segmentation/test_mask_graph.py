@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from trase_ns.segmentation import mask_graph
 from trase_ns.segmentation.mask_graph import objects_from_masks
 from trase_ns.segmentation.refine import Lifted
 
@@ -83,15 +82,6 @@ def test_an_occluded_object_is_one_object(tabletop):
     lifted = objects_from_masks(tabletop.weights())
     assert len(lifted.members) == 2
     assert best(lifted, book) == 1.0
-
-
-def test_long_videos_link_some_frames_and_lift_all(tabletop, monkeypatch):
-    for _ in range(60):
-        tabletop.add("arm", "hand", "book", "cup", ragged=0.02)
-    whole = objects_from_masks(tabletop.weights())
-    monkeypatch.setattr(mask_graph, "MOST_LINKED", 60)
-    some = objects_from_masks(tabletop.weights())
-    assert [m.tolist() for m in some.members] == [m.tolist() for m in whole.members]
 
 
 def test_short_captures_need_fewer_frames(tabletop):

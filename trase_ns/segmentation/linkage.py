@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from trase_ns.segmentation.overlaps import Overlaps
 
 
-def link_masks(overlaps: Overlaps, cut: float, prior: float = 0.05) -> np.ndarray:
+def link_masks(overlaps: Overlaps, cut: float, prior: float = 0.05, sizes: np.ndarray | None = None) -> np.ndarray:
     """Group masks so that the mean IoU between groups that could still be joined is below 1 - `cut`.
 
     The mean is weighted by what is known of each pair: the geometric mean of the shares of the two masks that the
@@ -21,6 +21,7 @@ def link_masks(overlaps: Overlaps, cut: float, prior: float = 0.05) -> np.ndarra
         overlaps: IoU of M masks and the shares that frames see of them.
         cut: largest distance (1 - mean IoU) at which groups are joined.
         prior: weight of an IoU of 0 beside what is known of two groups, so that a glimpse joins nothing.
+        sizes: [M], how many masks each stands for; one by default.
 
     Returns:
         [M] int64, the number of each mask's group, from 0.
@@ -39,6 +40,8 @@ def link_masks(overlaps: Overlaps, cut: float, prior: float = 0.05) -> np.ndarra
         if len(index) > 1:
             known = overlaps.seen[index][:, overlaps.frames[index]]
             known = np.sqrt(known * known.T)
+            if sizes is not None:
+                known *= np.outer(sizes[index], sizes[index]).astype(np.float32)
             groups[index] = index[_merge(overlaps.iou[index][:, index].toarray() * known, known, prior, 1 - cut)]
     return np.unique(groups, return_inverse=True)[1]
 

@@ -89,17 +89,13 @@ def refine(
     for i in range(len(members)):
         entries = slice(common.indptr[i], common.indptr[i + 1])
         masks, overlap = common.indices[entries], common.data[entries]
-        best, quality = _best_masks(
-            inside, masks, overlap, mass, weights.frame_of_mask, visible[:, i], members[i], min_iou
+        shown = _best_masks(
+            inside, masks, overlap, mass[masks], weights.frame_of_mask[masks], visible[:, i], members[i], min_iou
         )
         seen = visible[:, i] >= SEEN * max(visible[:, i].max(initial=0), 1e-12)
-        support[i] = quality[seen].mean() if seen.any() else 0
-        good = np.flatnonzero(quality >= min_iou)
-        if len(good):
-            rows = sparse.vstack([best[int(frame)] for frame in good], format="csr")
-            lifted.append(lift(rows, good, quality[good], visibility))
-        else:
-            lifted.append(np.zeros(0, np.int64))
+        support[i] = shown.quality[seen].mean() if seen.any() else 0
+        confidence = shown.quality[shown.frames]
+        lifted.append(lift(shown.weights, shown.frames, confidence, visibility))
     return Lifted(lifted, support)
 
 
@@ -121,41 +117,59 @@ def drop_duplicates(lifted: Lifted, importance: np.ndarray, largest_iou: float =
     return Lifted([lifted.members[i] for i in kept], lifted.support[kept])
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """Where an object shows: the frames with a mask, or a union of masks, that is good enough, their weights and the
+    IoU in all frames."""
+
+    frames: np.ndarray
+    weights: Any
+    quality: np.ndarray
+
+
 def _best_masks(
     inside: Any,
     masks: np.ndarray,
     overlap: np.ndarray,
     mass: np.ndarray,
-    frame_of_mask: np.ndarray,
+    frames: np.ndarray,
     visible: np.ndarray,
     members: np.ndarray,
     min_iou: float,
-) -> tuple[dict[int, Any], np.ndarray]:
-    """Return for each frame the weights [1, N] of the mask or union that shows the object best, and the IoU [F]."""
-    frames = frame_of_mask[masks]
-    iou = overlap / np.maximum(mass[masks] + visible[frames] - overlap, 1e-12)
-    part = overlap >= INSIDE * mass[masks]
+) -> _Shown:
+    """Find for each frame the mask or union that shows the object best.
+
+    Args:
+        inside: [M, N], all masks.
+        masks: [K], those that show anything of the object.
+        overlap, mass, frames: [K], of these the weight on the object, the whole weight, and the frame.
+        visible: [F], what each frame sees of the object.
+        members: the Gaussians of the object.
+        min_iou: least IoU that is good enough.
+    """
+    iou = overlap / np.maximum(mass + visible[frames] - overlap, 1e-12)
+    order = np.lexsort((np.arange(len(masks)), -iou, frames))
+    first = order[np.flatnonzero(np.diff(frames[order], prepend=-1))]  # the best mask of each frame
+    quality, best = np.zeros(len(visible), np.float32), np.full(len(visible), -1)
+    quality[frames[first]], best[frames[first]] = iou[first], masks[first]
+
+    # The masks may overlap each other: together they cover no more than their sum, which bounds the union's IoU.
+    part = overlap >= INSIDE * mass
+    count = np.bincount(frames[part], minlength=len(visible))
+    bound = np.minimum(np.bincount(frames[part], overlap[part], len(visible)), visible) / np.maximum(visible, 1e-12)
+    unions: dict[int, Any] = {}
     own = np.zeros(inside.shape[1], np.bool_)
     own[members] = True
-    quality = np.zeros(len(visible), np.float32)
-    best: dict[int, Any] = {}
-    order = np.argsort(frames, kind="stable")
-    for group in np.split(order, np.flatnonzero(np.diff(frames[order])) + 1):
-        if not len(group):
-            continue
-        frame = int(frames[group[0]])
-        winner = group[iou[group].argmax()]
-        best[frame], quality[frame] = inside[[masks[winner]]], iou[winner]
-        parts = group[part[group]]
-        # The masks may overlap each other: together they cover no more than their sum, which bounds the union's IoU.
-        bound = min(overlap[parts].sum(), visible[frame]) / max(visible[frame], 1e-12)
-        if len(parts) > 1 and bound > max(quality[frame], min_iou):
-            union = _union(inside[masks[parts]])
-            covered = float(union.data[own[union.indices]].sum())
-            value = covered / max(float(union.sum()) + visible[frame] - covered, 1e-12)
-            if value > quality[frame]:
-                best[frame], quality[frame] = union, value
-    return best, quality
+    for frame in np.flatnonzero((count > 1) & (bound > np.maximum(quality, min_iou))).tolist():
+        union = _union(inside[masks[part & (frames == frame)]])
+        covered = float(union.data[own[union.indices]].sum())
+        value = covered / max(float(union.sum()) + visible[frame] - covered, 1e-12)
+        if value > quality[frame]:
+            unions[frame], quality[frame] = union, value
+    good = np.flatnonzero((quality >= min_iou) & (best >= 0))
+    single = np.array([frame not in unions for frame in good.tolist()], np.bool_)
+    weights = sparse.vstack([inside[best[good[single]]], *(unions[frame] for frame in good[~single])], format="csr")
+    return _Shown(np.concatenate([good[single], good[~single]]), weights, quality)
 
 
 def _union(masks: Any) -> Any:
