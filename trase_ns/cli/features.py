@@ -57,11 +57,13 @@ def main(
     check(method, groups, objects, similarity)
 
     from trase_ns.plugin.features import make_features, save_features
+    from trase_ns.plugin.objectives import feature_space
     from trase_ns.plugin.run import load_run
 
     run = load_run(load_config)
     features, segmentation = make_features(run, groups[method], objects, similarity, seed)
-    path = save_features(run, features, segmentation, output_dir, method)
+    space = feature_space(groups[method], run.datamanager, seed=seed)
+    path = save_features(run, features, segmentation, output_dir, method, space)
     console.print(
         f"features of {features.shape[1]} numbers for {len(features):,} Gaussians by {method}; "
         f"{len(segmentation)} objects by {segmentation.summary['method']}; saved in {path}",

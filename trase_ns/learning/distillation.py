@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from trase_ns.learning.centres import cosines
-from trase_ns.render import Contributions
 
 
-def distillation_loss(features: Tensor, weights: Contributions, target: Tensor) -> Tensor:
+class Blending(Protocol):
+    """The blending weights of pixels, as `Contributions` holds them."""
+
+    def matmul(self, values: Tensor) -> Tensor:
+        """Return [P, C] for values [N, C] of the Gaussians."""
+        ...
+
+
+def distillation_loss(features: Tensor, weights: Blending, target: Tensor) -> Tensor:
     """Return the mean absolute difference of the rendered features (DGD equation 4) and a feature map.
 
     The paper says that rendered features "can be compared" to the map; the authors' program takes the L1 norm. Here

@@ -19,18 +19,32 @@ from torch import Tensor, nn
 
 from trase_ns.editing.studio import Studio
 from trase_ns.errors import UserError
-from trase_ns.learning.features import FeatureStage, FeatureStageConfig
+from trase_ns.learning.feature_space import FeatureSpace
+from trase_ns.learning.features import FeatureStageConfig
+from trase_ns.learning.methods.options import (
+    OPTIONS,
+    CgcSettings,
+    ClickSettings,
+    DgdSettings,
+    Method,
+    Objects,
+    Options,
+    TraseOptions,
+    UpliftOptions,
+    check_options,
+    converted,
+)
+from trase_ns.learning.methods.trase import DIMENSIONS
 from trase_ns.learning.motion_evidence import motion_evidence
-from trase_ns.learning.smoothing import Neighbours
 from trase_ns.learning.ssim import ssim
 from trase_ns.learning.tracking import Tracker
-from trase_ns.masks import MaskSet
 from trase_ns.plugin.cameras import scene_camera
 from trase_ns.plugin.densification import BoundedStrategy
+from trase_ns.plugin.feature_training import PREFIX, FeatureTraining
 from trase_ns.plugin.initialise import initial_parameters
 from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.metrics import ImageMetrics
-from trase_ns.plugin.preset import preset
+from trase_ns.plugin.preset import method_options, preset
 from trase_ns.plugin.stages import FEATURES, Stage, stage_at, stages
 from trase_ns.plugin.training_views import TrainingViews
 from trase_ns.render import render_view
@@ -49,10 +63,10 @@ from trase_ns.viewer.playback import Playback
 if TYPE_CHECKING:
     from trase_ns.plugin.datamanager import TraseDataManager
 
+# Key of the space of features in the state of a checkpoint.
+_SPACE = "space"
 # Training views that tell what moves.
 _EVIDENCE_VIEWS = 60
-# As in the paper.
-FEATURE_DIMENSIONS = 32
 
 
 @dataclass
@@ -67,6 +81,13 @@ class TraseModelConfig(KeepsUp, ModelConfig):
     """Steps that train Gaussians and deformation, the warm-up among them."""
     feature_steps: int = field(default_factory=lambda: preset().feature_steps)
     """Steps after those that train the features, with everything else frozen. 0: geometry only."""
+    method: Method = "trase"
+    """What makes the features: "trase", "cgc" (Contrastive Gaussian Clustering), "click" (Click-Gaussian), "dgd"
+    (distillation of feature maps), "uplift" (LUDVIG, without feature steps). `ns-train trase-METHOD` also has its
+    steps and its rate."""
+    joint: bool = False
+    """Train the features along with the geometry, as in the papers: the feature steps are spread over the geometry
+    steps after the warm-up. Of cgc and dgd."""
 
     sh_degree: int = field(default_factory=lambda: preset().sh_degree)
     """Degree of the spherical harmonics: 0 is one colour from everywhere."""
@@ -122,15 +143,63 @@ class TraseModelConfig(KeepsUp, ModelConfig):
     """Steps over which that noise falls to zero."""
 
     features: FeatureStageConfig = field(default_factory=lambda: FeatureStageConfig(pixels=preset().feature_pixels))
-    """The objective of the feature stage."""
-    objects: Literal["masks", "mask-features", "hdbscan", "dbscan"] = "masks"
-    """How objects are found at the end: by what masks share in 4D, or by clustering features."""
+    """The objective of the feature stage of trase."""
+    cgc: CgcSettings = field(default_factory=lambda: converted(CgcSettings, method_options("cgc")))
+    """The objective of cgc."""
+    click: ClickSettings = field(default_factory=lambda: converted(ClickSettings, method_options("click")))
+    """The objective of click."""
+    dgd: DgdSettings = field(default_factory=lambda: converted(DgdSettings, method_options("dgd")))
+    """The objective of dgd."""
+    uplift: UpliftOptions = field(default_factory=UpliftOptions)
+    """What uplift makes features of."""
+    objects: Objects | None = None
+    """How objects are found at the end: by what masks share in 4D, by clustering features, by candidates of two levels
+    (of click alone), by a threshold on features, or not at all. Default: masks for trase and for uplift, candidates
+    for click, threshold for cgc, dgd and uplift with maps."""
     lpips: Literal["auto", "on", "off"] = "auto"
     """Measure LPIPS in evaluations. auto: where its weights are on this machine already; on: download them."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Before there was a choice the field was the MLP.
         super().__setstate__({"field_type": "mlp", **state})
+
+    def options(self) -> Options:
+        """Return the options of the method; those of trase say nothing that `features` does not."""
+        if self.method == "trase":
+            return TraseOptions()
+        settings = getattr(self, self.method)
+        if isinstance(settings, UpliftOptions):
+            return settings
+        return converted(OPTIONS[self.method], settings, steps=self.feature_steps)
+
+    def check(self) -> None:
+        """Check what can be known of the feature options before anything is loaded.
+
+        Raises:
+            UserError: an option is out of its range, belongs to another method, or is missing.
+        """
+        if self.method == "uplift" and self.feature_steps:
+            raise UserError(f"uplift makes its features without training: set {PREFIX}feature-steps 0.")
+        if not self.finds_objects:
+            return
+        names = ("cgc", "click", "dgd", "uplift")
+        defaults = type(self)()
+        groups, usual = ({name: getattr(config, name) for name in names} for config in (self, defaults))
+        check_options(self.method, groups, usual, PREFIX)
+        if self.joint and self.method not in ("cgc", "dgd"):
+            raise UserError(f"{PREFIX}joint is of cgc and dgd, not of {self.method}.")
+        if self.objects == "candidates" and self.method != "click":
+            raise UserError(f"{PREFIX}objects candidates is of click alone, not of {self.method}.")
+
+    @property
+    def finds_objects(self) -> bool:
+        """Whether the training ends with features and objects."""
+        return self.feature_steps > 0 or self.method == "uplift"
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers of a feature, 0 where these are known only when the first one is made."""
+        return {"trase": DIMENSIONS, "cgc": self.cgc.dimensions, "click": self.click.dimensions}.get(self.method, 0)
 
 
 class TraseModel(SplatfactoModel):
@@ -146,7 +215,7 @@ class TraseModel(SplatfactoModel):
         """Make the parameters from the seed points."""
         config = self.config
         assert self.seed_points is not None
-        self.gauss_params = initial_parameters(*self.seed_points, config.sh_degree, FEATURE_DIMENSIONS)
+        self.gauss_params = initial_parameters(*self.seed_points, config.sh_degree, config.dimensions)
         self.field: DeformationField | MotionBasis | KeyTimes | None = None
         times = {frame.time for frame in self.kwargs["metadata"]["frames"]}
         if config.deformation and config.field_type == "basis":
@@ -167,8 +236,9 @@ class TraseModel(SplatfactoModel):
             )
             self.field.set_box(self.gauss_params["means"].data)
         self.segmentation: Segmentation | None = None
+        self.space: FeatureSpace | None = None
         self.stages: list[Stage] = stages(
-            config.warmup_steps, config.densify_until, config.geometry_steps, config.feature_steps
+            config.warmup_steps, config.densify_until, config.geometry_steps, config.feature_steps, config.joint
         )
         self.metrics = ImageMetrics(config.lpips)
         self.strategy = BoundedStrategy(
@@ -187,7 +257,7 @@ class TraseModel(SplatfactoModel):
         self.background_color = get_color("black" if config.background_color == "random" else config.background_color)
         self.crop_box = None
         self.step = 0
-        self._feature_stage: FeatureStage | None = None
+        self.learning = FeatureTraining(self)
         self.views: TrainingViews | None = None
         self.tracker: Tracker | None = None
         self.studio = Studio(lambda: self.scene, lambda: self.segmentation)
@@ -253,7 +323,7 @@ class TraseModel(SplatfactoModel):
         optimizers = training_callback_attributes.optimizers
         pipeline = cast(VanillaPipeline, training_callback_attributes.pipeline)
         background = self.background_color.to(self.device)
-        manager = cast("TraseDataManager", pipeline.datamanager)
+        self.learning.manager = manager = cast("TraseDataManager", pipeline.datamanager)
         self.views = TrainingViews(manager, lambda batch: self._target(batch, background))
         self.tracker = Tracker(self.views.at)
         before, after = TrainingCallbackLocation.BEFORE_TRAIN_ITERATION, TrainingCallbackLocation.AFTER_TRAIN_ITERATION
@@ -289,7 +359,8 @@ class TraseModel(SplatfactoModel):
             camera: one camera, with its time.
 
         Returns:
-            While training "rgb" [H, W, 3] and "background" [3]; else what `view_outputs` names.
+            While training "rgb" [H, W, 3], "background" [3], and what was rendered: "camera" and "gaussians"; else
+            what `view_outputs` names.
         """
         view = scene_camera(camera, self.device)
         if not self.training:
@@ -306,8 +377,9 @@ class TraseModel(SplatfactoModel):
         progress = min(self.step / max(self.config.time_noise_steps, 1), 1.0)
         noise = self.config.time_noise * self.frame_interval * (1 - progress)
         background = self._get_background_color()
+        gaussians = scene.at(view.time, time_noise=noise)
         rendered = render_view(
-            scene.at(view.time, time_noise=noise),
+            gaussians,
             view,
             background=background,
             sh_degree=self.active_sh_degree,
@@ -315,7 +387,7 @@ class TraseModel(SplatfactoModel):
         )
         self.info = rendered.info
         self.strategy.step_pre_backward(self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info)
-        return {"rgb": rendered.color, "background": background}
+        return {"rgb": rendered.color, "background": background, "camera": view, "gaussians": gaussians}
 
     def _looked_at(self, view: Camera) -> dict[str, Tensor]:
         """Render all that can be looked at: the edited scene for the viewer, the trained one for all other programs."""
@@ -378,9 +450,9 @@ class TraseModel(SplatfactoModel):
         return {"psnr": psnr, "gaussian_count": torch.tensor(float(self.num_points))}
 
     def get_loss_dict(self, outputs: dict, batch: dict, metrics_dict=None) -> dict[str, Tensor]:
-        """Return the colour loss (equation 2), or in the feature stage the objective of equation 8."""
+        """Return the colour loss (equation 2), in the feature stage that of the method, in a joint training both."""
         if "rgb" not in outputs:
-            return self._feature_loss(outputs["camera"], batch)
+            return self.learning.after(outputs["camera"], batch)
         target = self._target(batch, outputs["background"])
         color = outputs["rgb"]
         difference = (color - target).abs().mean()
@@ -388,24 +460,9 @@ class TraseModel(SplatfactoModel):
         losses = {"color": (1 - weight) * difference + weight * (1 - ssim(color, target))}
         if isinstance(self.scene.field, MotionBasis):
             losses["smoothness"] = self.config.field_smoothness * self.scene.field.acceleration()
+        if self.config.joint:
+            losses |= self.learning.along(outputs["camera"], outputs["gaussians"], batch)
         return losses
-
-    def _feature_loss(self, view, batch: dict) -> dict[str, Tensor]:
-        if self._feature_stage is None:
-            features = self.gauss_params["object_features"]
-            if not features.any():  # the first step of the stage; a resumed run has them already
-                features.data = nn.functional.normalize(torch.randn_like(features), dim=1)
-            for name, parameter in self.gauss_params.items():
-                parameter.requires_grad_(name == "object_features")
-            if self.field is not None:
-                self.field.requires_grad_(False)
-            scene = self.scene.detach()
-            self._feature_stage = FeatureStage(scene, Neighbours(scene.means), self.config.features)
-        masks: MaskSet | None = batch["mask_set"]
-        features = self.gauss_params["object_features"]
-        if masks is None or not len(masks):
-            return {"contrastive": features.sum() * 0.0}
-        return self._feature_stage.loss(features, view, masks, batch["frame_index"])
 
     def _target(self, batch: dict, background: Tensor) -> Tensor:
         image = batch["image"].to(self.device).float() / 255.0
@@ -440,9 +497,17 @@ class TraseModel(SplatfactoModel):
         return state
 
     def get_extra_state(self) -> dict:
-        """Return the objects, to be saved in the checkpoint."""
-        return {} if self.segmentation is None else self.segmentation.to_state()
+        """Return the objects and what features mean, to be saved in the checkpoint."""
+        return extra_state(self.segmentation, self.space)
 
     def set_extra_state(self, state: dict) -> None:
-        """Take the objects from a checkpoint."""
-        self.segmentation = Segmentation.from_state(state) if state else None
+        """Take from a checkpoint what `get_extra_state` put there."""
+        objects = {name: value for name, value in state.items() if name != _SPACE}
+        self.segmentation = Segmentation.from_state(objects) if objects else None
+        self.space = FeatureSpace.from_state(state[_SPACE]) if _SPACE in state else None
+
+
+def extra_state(segmentation: Segmentation | None, space: FeatureSpace | None) -> dict:
+    """Return what a checkpoint holds beside parameters: the objects, and what the features mean."""
+    state = {} if segmentation is None else segmentation.to_state()
+    return state if space is None else {**state, _SPACE: space.to_state()}

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import yaml
 
 from trase_ns.errors import UserError
+from trase_ns.learning.methods.options import OPTIONS, Method, Options
 
 PRESETS = ("cpu", "cuda", "motion", "rig")
 # Of data sets: a base for each device and what differs from it.
@@ -103,6 +104,12 @@ def chosen(family: str | None) -> Preset:
     base = _read(own.pop("preset"))
     moments = settings.get("moments")
     return Preset(**{**base, **own, "moments": tuple(moments) if moments else None})
+
+
+@cache
+def method_options(method: Method) -> Options:
+    """Return the options of a method with the defaults of this machine's device: without a GPU it does less."""
+    return OPTIONS[method](**(_read("methods").get(device()) or {}).get(method, {}))
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from trase_ns.capture.frame import Frame
 from trase_ns.errors import UserError
+from trase_ns.learning.feature_space import FeatureSpace
 from trase_ns.learning.uplift import MaskWeights
 from trase_ns.masks import MaskSource
 from trase_ns.plugin import checkpoints
 from trase_ns.plugin.datamanager import TraseDataManager
 from trase_ns.plugin.dataset import TraseDataset
 from trase_ns.plugin.find import lifted_masks
-from trase_ns.plugin.model import TraseModel, TraseModelConfig
+from trase_ns.plugin.model import TraseModel, TraseModelConfig, extra_state
 from trase_ns.plugin.trainer import TraseTrainerConfig
 from trase_ns.scene.arrangement import Arrangement, compact
 from trase_ns.scene.baked import KeyTimes, bake
@@ -106,6 +107,11 @@ class Run:
     def segmentation(self) -> Segmentation | None:
         """The objects that the checkpoint holds, or None."""
         return self.model.segmentation
+
+    @property
+    def space(self) -> FeatureSpace | None:
+        """What the numbers of the features mean, where these were made of feature maps."""
+        return self.model.space
 
     @property
     def masks(self) -> MaskSource | None:
@@ -206,7 +212,7 @@ def save_segmentation(run: Run, segmentation: Segmentation) -> Path:
         The checkpoint file.
     """
     state = checkpoints.load(run.checkpoint)
-    state["pipeline"]["_model._extra_state"] = segmentation.to_state()
+    state["pipeline"]["_model._extra_state"] = extra_state(segmentation, run.space)
     checkpoints.write(run.checkpoint, state)
     run.model.segmentation = segmentation
     return run.checkpoint
@@ -257,7 +263,7 @@ def extract_run(
     if part.field is not None:
         pipeline |= {f"_model.field.{k}": v.detach().cpu().clone() for k, v in part.field.state_dict().items()}
     objects = None if segmentation is None else segmentation.to("cpu").subset(mask.cpu())
-    pipeline["_model._extra_state"] = {} if objects is None else objects.to_state()
+    pipeline["_model._extra_state"] = extra_state(objects, run.space)
     # Optimizers belong to the whole scene; a selection is for looking at, not for training on.
     derived = {**state, "pipeline": pipeline, "optimizers": {}, "schedulers": {}}
     return write_derived(config, derived, "selection", output_dir)

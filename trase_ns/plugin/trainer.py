@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,11 +21,12 @@ from trase_ns.files import atomic_write
 from trase_ns.plugin import checkpoints
 from trase_ns.plugin.compatibility import require_compatible
 from trase_ns.plugin.datamanager import TraseDataManager, TraseDataManagerConfig
-from trase_ns.plugin.find import find_run_objects
+from trase_ns.plugin.feature_training import PREFIX
+from trase_ns.plugin.find import default_objects, finish
 from trase_ns.plugin.history import TrainingProgress
 from trase_ns.plugin.keeps_up import KeepsUp
 from trase_ns.plugin.model import TraseModel, TraseModelConfig
-from trase_ns.plugin.stages import FEATURES
+from trase_ns.plugin.objectives import require_inputs
 
 HOST = "127.0.0.1"
 # The growing window of times ends at the latest after this share of the geometry steps.
@@ -63,6 +64,11 @@ class TraseTrainerConfig(KeepsUp, TrainerConfig):
         data = self.pipeline.datamanager.data
         if data is not None:
             self.pipeline.datamanager.data = data.resolve()
+        model = cast(TraseModelConfig, self.pipeline.model)
+        for name in ("dgd", "uplift"):
+            group = getattr(model, name)
+            if group.maps is not None:
+                setattr(model, name, replace(group, maps=group.maps.resolve()))
         with atomic_write(self.get_base_dir() / "config.yml") as temporary:
             temporary.write_text(yaml.dump(self), "utf8")
 
@@ -85,10 +91,13 @@ class TraseTrainer(Trainer):
     def setup(self, test_mode="val") -> None:
         """Check what can be checked before hours are spent, then set everything up."""
         require_compatible()
+        model = cast(TraseModelConfig, self.config.pipeline.model)
+        model.check()
         self._fit_window()
         super().setup(test_mode)
-        if self.model.config.feature_steps > 0:
-            self.datamanager.require_masks()
+        if model.finds_objects:
+            options = model.options()
+            require_inputs(options, model.objects or default_objects(options), self.datamanager, PREFIX)
         self.progress = TrainingProgress(self.base_dir / "history.jsonl", self.model.stages)
         after = [TrainingCallbackLocation.AFTER_TRAIN_ITERATION]
         # First, so that the step is noted before densification changes the number of Gaussians.
@@ -172,7 +181,6 @@ class TraseTrainer(Trainer):
         """Find the objects, then save and finish."""
         self.progress.close()
         self.step = max(self.step, self._start_step - 1, 0)
-        if self.step + 1 >= self.model.stages[-1].end and self.model.stages[-1].name == FEATURES:
-            console.print("finding the objects")
-            self.model.segmentation = find_run_objects(self.model, self.datamanager)
+        if self.step + 1 >= self.model.stages[-1].end and self.model.config.finds_objects:
+            finish(self.model, self.datamanager)
         super()._after_train()

@@ -1,10 +1,11 @@
-"""The objective of Contrastive Gaussian Clustering on a scene whose geometry is frozen."""
+"""The objective of Contrastive Gaussian Clustering; the geometry learns nothing from it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from trase_ns.learning.methods.joint import JointWeights
 from trase_ns.learning.methods.options import CgcOptions
 from trase_ns.learning.methods.training import View, random_directions
 from trase_ns.learning.pixels import sample_pixels
@@ -27,13 +28,20 @@ class CgcObjective:
     Args:
         scene: the frozen scene.
         options: sizes and weights.
+        weights: how features are blended; those of the frozen scene by default. In a joint training, too, gradients
+            reach the features alone: the paper says that the colour loss is what optimises the geometry.
     """
 
-    def __init__(self, scene: DynamicGaussians, options: CgcOptions | None = None):
+    def __init__(
+        self,
+        scene: DynamicGaussians,
+        options: CgcOptions | None = None,
+        weights: ViewWeights | JointWeights | None = None,
+    ):
         self.scene = scene.detach()
         self.options = options or CgcOptions()
         self.learning_rate = self.options.learning_rate
-        self.weights = ViewWeights(self.scene)
+        self.weights = weights or ViewWeights(self.scene)
 
     def start(self, generator: torch.Generator) -> Tensor:
         """Return random directions."""

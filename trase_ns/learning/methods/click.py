@@ -32,7 +32,8 @@ class ClickObjective:
     """Click-Gaussian's equation 13, guided by the candidates of all views from two thirds of the steps on.
 
     The mean feature of a segment (equation 6) is the uplifted segment times the features, so that segments are
-    uplifted once, and finding candidates anew renders nothing. It is taken over the whole segment.
+    uplifted once, and finding candidates anew renders nothing. It is taken over the whole segment. A training that is
+    resumed finds them from the features that it goes on with.
 
     Args:
         scene: the frozen scene.
@@ -63,7 +64,7 @@ class ClickObjective:
         assert view.masks is not None
         options, camera = self.options, view.camera
         begin = round(options.guidance_from * options.steps)
-        if step >= begin and (step - begin) % options.refresh_every == 0:
+        if step >= begin and (self._candidates is None or (step - begin) % options.refresh_every == 0):
             self._candidates = self.candidates(features)
         maps = level_maps(view.masks, camera.width, camera.height)
         pixels = sample_by_size(maps["fine"], options.pixels, generator)

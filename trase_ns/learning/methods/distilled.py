@@ -1,4 +1,4 @@
-"""DGD's objective on a scene whose geometry is frozen: feature maps distilled into the Gaussians."""
+"""DGD's objective: feature maps distilled into the Gaussians."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from trase_ns.learning.distillation import distillation_loss, sample_map
+from trase_ns.learning.methods.joint import JointWeights
 from trase_ns.learning.methods.options import DgdOptions
 from trase_ns.learning.methods.training import View
 from trase_ns.learning.view_weights import ViewWeights
@@ -22,6 +23,8 @@ class DistillationObjective:
         load: returns the feature map [h, w, C] of a frame by its name.
         dimensions: C.
         options: sizes.
+        weights: how features are blended; those of the frozen scene by default. In a joint training gradients reach
+            the geometry through them, as in the paper.
     """
 
     def __init__(
@@ -30,13 +33,14 @@ class DistillationObjective:
         load: Callable[[str], Tensor],
         dimensions: int,
         options: DgdOptions | None = None,
+        weights: ViewWeights | JointWeights | None = None,
     ):
         self.scene = scene.detach()
         self.load = load
         self.dimensions = dimensions
         self.options = options or DgdOptions()
         self.learning_rate = self.options.learning_rate
-        self.weights = ViewWeights(self.scene)
+        self.weights = weights or ViewWeights(self.scene)
 
     def start(self, generator: torch.Generator) -> Tensor:
         """Return zeros."""

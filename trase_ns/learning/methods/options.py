@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar
 from trase_ns.errors import UserError
 
 Method = Literal["trase", "cgc", "click", "dgd", "uplift"]
+# How objects are found, see docs/methods.md.
+Objects = Literal["masks", "mask-features", "hdbscan", "dbscan", "candidates", "threshold", "clicks"]
 T = TypeVar("T")
 
 
