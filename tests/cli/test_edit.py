@@ -78,6 +78,20 @@ def test_edits_add_up_in_the_session_and_every_command_takes_them_up(run, click,
     assert "3 move (undone)" in said
 
 
+def test_remains_go_with_what_hid_them(run, click, tmp_path, capsys):
+    count = len(exported(run, tmp_path / "whole", "--whole"))
+    edit(run, "--click", click, "remove")
+    plain = len(exported(run, tmp_path / "plain", "--whole"))
+    edit(run, "undo")
+    capsys.readouterr()
+    edit(run, "remove", "--remains")
+    assert "Gaussians that only it hid went with it" in capsys.readouterr().err
+    with_remains = len(exported(run, tmp_path / "remains", "--whole"))
+    assert with_remains < plain < count
+    edit(run, "undo")
+    assert len(exported(run, tmp_path / "undone", "--whole")) == count
+
+
 def test_objects_are_named_merged_split_and_found_anew(run):
     edit(run, "rename", 0, "big thing")
     edit(run, "merge", "big thing", 1)
