@@ -14,7 +14,6 @@ from trase_ns.segmentation.spreading import (
     best_cut,
     diffuse,
     lift_reference,
-    otsu,
     refine_by_prompts,
     select_inside,
     strokes,
@@ -183,16 +182,7 @@ def test_the_best_cut_is_that_of_trying_all():
         return inside[mask].sum() / (inside.sum() + (weight - inside)[mask].sum())
 
     best = max(float(iou(values >= t)) for t in values)
-    found = best_cut(values, inside, weight)
+    found, value = best_cut(values, inside, weight)
     assert float(iou(found)) == pytest.approx(best)
+    assert value == pytest.approx(best)
     assert values[found].min() > values[~found].max()
-
-
-def test_otsu_parts_two_groups():
-    generator = torch.Generator().manual_seed(0)
-    low, high = (10.0 ** (place + torch.randn(200, generator=generator)) for place in (-15, -2))
-    threshold = otsu(torch.cat([low, high]))
-    assert low.max() < threshold <= high.min()
-    assert otsu(torch.cat([high, torch.zeros(50)])) <= high.min()
-    with pytest.raises(ValueError, match="positive"):
-        otsu(torch.zeros(3))

@@ -21,9 +21,10 @@ from trase_ns.scene.gaussians import DynamicGaussians
 from trase_ns.segmentation.clicks import Selection
 from trase_ns.segmentation.filtering import has_features
 
-
-# Diffusion leaves nothing smaller.
-TINY = 1e-30
+# Bandwidths of diffusion (of features, of the unary term) to choose from by what fits the marks.
+BANDWIDTHS = (0.1, 0.1), (0.3, 0.3), (0.03, 0.03)
+# Where nothing is marked outside, what has less than this of the largest value does not belong to the thing.
+REACHED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def lift_reference(scene: DynamicGaussians, references: Sequence[Reference]) -> 
 def select_inside(scene: DynamicGaussians, references: Sequence[Reference]) -> Selection:
     """Select what is seen inside masks and not more outside; what no reference shows is left out."""
     inside, outside = lift_reference(scene, references)
-    return Selection(best_cut(inside / (inside + outside).clamp_min(1e-12), inside, inside + outside), [])
+    return Selection(best_cut(inside / (inside + outside).clamp_min(1e-12), inside, inside + outside)[0], [])
 
 
 @torch.no_grad()
@@ -109,9 +110,8 @@ def diffuse(scene: DynamicGaussians, references: Sequence[Reference], graph: Gra
 
     The marks are lifted into the scene, and spread from there between near Gaussians that have like features. The
     unary term is a logistic regression of what is marked inside against what is marked outside, or, where nothing is
-    outside, the cosine to the mean feature inside. How far it goes: where outside is marked, as far as fits the marks
-    best, which the paper chooses its parameters by; otherwise up to where the values part best in two (Otsu's
-    threshold of their logarithms; the paper chooses by a mask of SAM's).
+    outside, the cosine to the mean feature inside. Where outside is marked, bandwidths (of `BANDWIDTHS`) and threshold
+    are those that fit the marks best, as in the paper; otherwise they are fixed, where the paper takes a mask of SAM's.
 
     Args:
         scene: the scene, with features.
@@ -133,10 +133,13 @@ def diffuse(scene: DynamicGaussians, references: Sequence[Reference], graph: Gra
         start = high_values(inside)
         unary = anchor_similarity(features, start > 0)
     graph = graph or Graph(scene.means)
-    values = graph.diffuse(start, features, unary)
-    if outside.any():
-        return Selection(best_cut(values, inside, inside + outside), [])
-    return Selection(values >= otsu(values), [])
+    if not outside.any():
+        return Selection(graph.diffuse(start, features, unary) >= REACHED, [])
+    fits = []
+    for b_f, b_p in BANDWIDTHS:
+        values = graph.diffuse(start, features, unary, feature_bandwidth=b_f, unary_bandwidth=b_p)
+        fits.append(best_cut(values, inside, inside + outside))
+    return Selection(max(fits, key=lambda fit: fit[1])[0], [])
 
 
 @torch.no_grad()
@@ -185,10 +188,10 @@ def refine_by_prompts(
         share, weight = uplift_prompted(scene, mask.float(), prompts, generator=generator)
     except ValueError as error:
         raise UserError("none of the views shows the selection: take more of them with --sam-views.") from error
-    return Selection(best_cut(share, share * weight, weight), [])
+    return Selection(best_cut(share, share * weight, weight)[0], [])
 
 
-def best_cut(values: Tensor, inside: Tensor, weight: Tensor) -> Tensor:
+def best_cut(values: Tensor, inside: Tensor, weight: Tensor) -> tuple[Tensor, float]:
     """Return the Gaussians of the largest values, down to the one that fits a mask best by the IoU of their weights.
 
     Args:
@@ -196,29 +199,12 @@ def best_cut(values: Tensor, inside: Tensor, weight: Tensor) -> Tensor:
         inside, weight: [N], the weight of each Gaussian inside the mask, and inside and outside of it together.
 
     Returns:
-        [N] bool; Gaussians without weight are among them by their value.
+        [N] bool, Gaussians without weight among them by their value; and the IoU.
     """
     seen = weight > 0
     ranked = values[seen].sort(descending=True, stable=True)
     common = inside[seen][ranked.indices].double().cumsum(0)
     outside = (weight - inside)[seen][ranked.indices].double().cumsum(0)
-    best = int((common / (inside.double().sum() + outside)).argmax())
-    return (values >= ranked.values[best]) & (values > 0)
-
-
-def otsu(values: Tensor, bins: int = 256) -> float:
-    """Return the threshold that parts values [N] from 0 to 1 best by their logarithms: Otsu (1979).
-
-    Raises:
-        ValueError: none is positive.
-    """
-    if not (values > 0).any():
-        raise ValueError("no value is positive")
-    logs = values.double().clamp_min(TINY).log()
-    counts, edges = np.histogram(logs.cpu().numpy(), bins)
-    centres = (edges[1:] + edges[:-1]) / 2
-    below = counts.cumsum()[:-1].clip(1e-9)
-    above = (counts.sum() - below).clip(1e-9)
-    sums = (counts * centres).cumsum()
-    between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
-    return float(np.exp(edges[1 + int(between.argmax())]))
+    ious = common / (inside.double().sum() + outside)
+    best = int(ious.argmax())
+    return (values >= ranked.values[best]) & (values > 0), float(ious[best])
