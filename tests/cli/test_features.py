@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tiny_networks import tiny_networks  # noqa: F401 - fixture
 
 from trase_ns import cli
 from trase_ns.cli.features import check
@@ -38,6 +39,12 @@ from trase_ns.learning.methods.options import (
 def test_wrong_options_are_named_before_anything_is_loaded(options, message, tmp_path):
     with pytest.raises(UserError, match=message):
         features_main(tmp_path / "no-such-run", **options)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_shares_that_leave_nothing(share, tmp_path):
+    with pytest.raises(UserError, match="--prune .*: it is a share of the Gaussians"):
+        features_main(tmp_path / "no-such-run", prune=share)
 
 
 def test_the_papers_numbers_are_good_options():
@@ -149,3 +156,44 @@ def test_maps_that_fit_no_frame_are_one_message(tiny_run, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "has no feature map of a training frame" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_words_and_features_of_clip_in_a_pruned_run(run_copy, tiny_networks, tmp_path, capsys):  # noqa: F811
+    """From maps to words; the half of the Gaussians that is kept is the one with the larger weight."""
+    import torch
+
+    from trase_ns.learning.uplift import uplift_features
+    from trase_ns.plugin.checkpoints import load
+    from trase_ns.plugin.run import load_run
+
+    weights, folder = ["--text-checkpoint", tiny_networks["clip"]], tmp_path / "maps"
+    words = ["segment", "--load-config", run_copy, "--text", "book", "--text-engine", "features", *weights]
+    with pytest.raises(SystemExit):
+        trase(*words)
+    assert "make features of CLIP's maps first" in " ".join(capsys.readouterr().err.split())
+    before = load_run(run_copy)
+    options = ["--model", "clip", "--weights", tiny_networks["clip"], "--longest", 64, "--output", folder]
+    trase("maps", "--load-config", run_copy, *options)
+    options = ["--method", "uplift", "--uplift.maps", folder, "--uplift.pca", 4, "--prune", 0.5]
+    trase("features", "--load-config", run_copy, *options)
+    assert "features of 5 numbers" in capsys.readouterr().err
+
+    dataset = before.datamanager.train_dataset
+    views = [(c, torch.ones(c.height, c.width, 1)) for c in map(dataset.camera, range(len(dataset)))]
+    weight = uplift_features(before.scene, views)[1]
+    kept = weight >= weight.sort(descending=True).values[round(len(weight) / 2) - 1]
+    after = load_run(run_copy)
+    assert torch.equal(after.scene.means, before.scene.means[kept])
+    assert torch.equal(after.scene.sh_rest, before.scene.sh_rest[kept])
+    state = load(after.checkpoint)
+    memory = state["optimizers"]["means"]["state"][0]["exp_avg"]
+    old = load(after.directory / f"trained-{after.checkpoint.name}")["optimizers"]["means"]["state"][0]["exp_avg"]
+    assert torch.equal(memory, old[kept])
+    assert after.model.space is not None
+    assert after.model.space.source["extractor"] == "ClipDense"
+
+    trase(*words, "--text-share", 0.2, "--output", tmp_path / "out")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "selected" in said
+    assert "support" in said

@@ -55,12 +55,3 @@ def test_a_missing_frame_and_weights_are_named(tiny_scene, tmp_path, capsys):
         assert message in said
         assert "Traceback" not in said
 
-
-@pytest.mark.slow
-def test_maps_of_a_run_serve_its_features(tiny_run, small_vgg, tmp_path, capsys):  # noqa: F811
-    folder = tmp_path / "maps"
-    words = ["--weights", str(small_vgg), "--layers", "conv2_1", "--longest", "24", "--output", str(folder)]
-    cli.main(["maps", "--load-config", str(tiny_run), "--model", "vgg16", *words])
-    words = ["--method", "uplift", "--uplift.maps", str(folder), "--uplift.pca", "8"]
-    cli.main(["features", "--load-config", str(tiny_run), *words, "--output-dir", str(tmp_path / "runs")])
-    assert "features of 9 numbers" in capsys.readouterr().err

@@ -23,6 +23,7 @@ def main(
     method: Method = "trase",
     objects: Literal["masks", "mask-features", "hdbscan", "dbscan", "candidates", "threshold", "clicks"] | None = None,
     similarity: float | None = None,
+    prune: float = 0.0,
     output_dir: Path | None = None,
     seed: int = 0,
     trase: TraseOptions = TraseOptions(),  # noqa: B008 - frozen
@@ -45,6 +46,8 @@ def main(
             none: a click takes what resembles it. Default: masks (as the run was configured) for trase, threshold
             for cgc and dgd, candidates for click, masks for uplift, threshold with its maps.
         similarity: Keep of each object the Gaussians with at least this cosine to its mean feature: TRASE's filter.
+        prune: Drop this share of the Gaussians first, those that the training views show least (LUDVIG drops half):
+            smaller files for a little of the picture.
         output_dir: As for ns-train: write a run of its own there, and leave this one alone.
         seed: Of all that is drawn.
         trase: Options of --method trase.
@@ -55,15 +58,19 @@ def main(
     """
     groups: dict[str, Any] = {"trase": trase, "cgc": cgc, "click": click, "dgd": dgd, "uplift": uplift}
     check(method, groups, objects, similarity)
+    if not 0 <= prune < 1:
+        raise UserError(f"--prune {prune:g}: it is a share of the Gaussians, from 0 up to, not including, 1.")
 
     from trase_ns.plugin.features import make_features, save_features
     from trase_ns.plugin.objectives import feature_space
+    from trase_ns.plugin.pruning import prune as prune_run
     from trase_ns.plugin.run import load_run
 
     run = load_run(load_config)
+    kept = prune_run(run, prune) if prune else None
     features, segmentation = make_features(run, groups[method], objects, similarity, seed)
     space = feature_space(groups[method], run.datamanager, seed=seed)
-    path = save_features(run, features, segmentation, output_dir, method, space)
+    path = save_features(run, features, segmentation, output_dir, method, space, kept)
     console.print(
         f"features of {features.shape[1]} numbers for {len(features):,} Gaussians by {method}; "
         f"{len(segmentation)} objects by {segmentation.summary['method']}; saved in {path}",

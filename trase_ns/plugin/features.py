@@ -20,6 +20,7 @@ from trase_ns.plugin.find import Candidates, default_objects, objects_of_feature
 from trase_ns.plugin.model import extra_state
 from trase_ns.plugin.objectives import task, uplifted
 from trase_ns.plugin.preset import preset
+from trase_ns.plugin.pruning import prune_state
 from trase_ns.plugin.run import Run, read_config, write_derived
 from trase_ns.segmentation.objects import Segmentation
 
@@ -106,6 +107,7 @@ def save_features(
     output_dir: Path | None = None,
     suffix: str = "features",
     space: FeatureSpace | None = None,
+    kept: Tensor | None = None,
 ) -> Path:
     """Put features and objects into the run's checkpoint, or into a derived run.
 
@@ -119,6 +121,7 @@ def save_features(
         output_dir: as for ns-train: write a run of its own there and leave this one alone.
         suffix: of the name of that one.
         space: what the features mean, see `feature_space`; None: nothing beyond the scene.
+        kept: which Gaussians of the checkpoint are left of the run's scene, see `prune`; None: all.
 
     Returns:
         The checkpoint, or config.yml of the derived run.
@@ -127,6 +130,8 @@ def save_features(
         UserError: a file cannot be written.
     """
     state = checkpoints.load(run.checkpoint)
+    if kept is not None:
+        prune_state(state, kept)
     values = features.detach().cpu()
     values = values.half() if float(values.abs().max()) < torch.finfo(torch.float16).max else values
     state["pipeline"]["_model.gauss_params.object_features"] = values.clone()

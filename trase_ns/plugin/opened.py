@@ -19,6 +19,7 @@ from trase_ns.scene.similarity import Similarity
 from trase_ns.segmentation.objects import Segmentation
 
 if TYPE_CHECKING:
+    from trase_ns.learning.feature_space import FeatureSpace
     from trase_ns.plugin.run import Run, RunFrame
 
 
@@ -38,6 +39,7 @@ class Opened:
         directory: where a session may be kept: the run's folder, or the one of the file.
         world: the map from the data set's world to that of the scene, or None where it is not known.
         run: the run, if it was one.
+        space: what the features of the scene mean, as far as that is known.
     """
 
     scene: DynamicGaussians
@@ -50,6 +52,7 @@ class Opened:
     directory: Path | None = None
     world: Similarity | None = None
     run: Run | None = None
+    space: FeatureSpace | None = None
 
     @property
     def config_path(self) -> Path:
@@ -74,7 +77,9 @@ class Opened:
         A session that cannot be read is kept and told of, and the scene is as trained.
         """
         folder = None if self.session is None else SessionFolder(self.session, lambda: self.scene)
-        studio = Studio(lambda: self.scene, lambda: self.segmentation, folder=folder, names=self.names)
+        studio = Studio(
+            lambda: self.scene, lambda: self.segmentation, folder=folder, names=self.names, space=lambda: self.space
+        )
         if restore:
             studio.restore()
         return studio
@@ -128,6 +133,7 @@ def _open_run(path: Path, device: str) -> Opened:
         directory=run.directory,
         world=Similarity.from_dataparser(*run.world_transform),
         run=run,
+        space=run.model.space,
     )
 
 
