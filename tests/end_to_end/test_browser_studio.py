@@ -374,7 +374,7 @@ def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
         show(page, "rgb", "Output type")
         before = page.picture_once(lambda p: np.abs(p - segments).mean() > 0.05, "the picture does not return")
         count = select(page, place)
-        selected = page.picture_once(lambda p: np.abs(p - before).mean() > 0.05, "the selection is not shown")
+        page.picture_once(lambda p: np.abs(p - before).mean() > 0.05, "the selection is not shown")
         page.tab("Edit")
         page.choose("Mode", "replace")
         page.button("Recolour").click()
@@ -382,7 +382,7 @@ def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
         page.picture_once(lambda p: np.abs(at(p, place) - red).max() < 0.2, "it is not recoloured")
         page.keep("studio-ns-viewer")
         undo(page)
-        page.picture_once(lambda p: np.abs(p - selected).mean() < 0.01, "the colour does not return")
+        page.picture_once(lambda p: np.abs(p - before).mean() < 0.01, "the colour does not return")
         page.page.get_by_role("tab", name="Export").first.click()  # the other one is Nerfstudio's
         page.button("Export").first.click()
         path = run / "exports" / "selection_time0.000.ply"
