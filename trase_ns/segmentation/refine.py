@@ -50,8 +50,10 @@ def lift(inside: Any, frames: np.ndarray, confidence: np.ndarray, visibility: An
         confidence: [K], how much each mask counts.
         visibility: scipy CSC [F, N], weight of each Gaussian in each frame.
     """
-    touched, place = np.unique(inside.indices, return_inverse=True)
-    covered = np.bincount(place, inside.data * np.repeat(confidence, np.diff(inside.indptr)), len(touched))
+    entries = inside.data * np.repeat(confidence, np.diff(inside.indptr))
+    covered = np.bincount(inside.indices, entries, inside.shape[1])
+    touched = np.flatnonzero(np.bincount(inside.indices, minlength=inside.shape[1]))
+    covered = covered[touched]
     total = visibility[:, touched].T @ np.bincount(frames, confidence, visibility.shape[0])
     total = np.maximum(total, covered)
     order = np.argsort(-covered / total, kind="stable")
