@@ -4,6 +4,7 @@
 
 DIR holds the data set `hand_books`. What is finished in the output folder is used again, so that the command can be
 stopped and started. Runs that exist already are taken with --run, --static-run, --mlp-run, --thrown-run and --demo.
+The table of methods is that of a folder of `trase bench`: --bench DIR.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import shlex
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
-import trase_ns
+from trase_ns.bench.plan import machine
+from trase_ns.bench.training import Training, step_seconds
 from trase_ns.plugin.run import load_run
 from trase_ns.synthetic import make_scene
 
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--mlp-run", type=Path, help="the same, trained with the paper's MLP as its field")
     parser.add_argument("--thrown-run", type=Path, help="config.yml of a run on the built-in scene of thrown things")
     parser.add_argument("--demo", type=Path, help="output folder of `trase demo`")
+    parser.add_argument("--bench", type=Path, help="output folder of `trase bench` on the synthetic suite")
     parser.add_argument("--remark", default="", help="what readers should know of runs that exist already")
     options = parser.parse_args()
     if not (options.run and options.static_run and options.mlp_run) and not (
@@ -80,9 +82,13 @@ def main() -> None:
     shrink(evaluation / "contact_sheet.jpg", pictures / "hand_books_scores.jpg")
     draw_strip(Path(report["config"]), Path(report["data"]) / "benchmark", "robot", pictures / "demo.jpg")
     shrink(demo / "evaluation" / "contact_sheet.jpg", pictures / "demo_scores.jpg")
-    options.output.write_text(
-        page(moving, still, mlp, selection, report, thrown, fast, options.remark), encoding="utf-8"
-    )
+    bench = options.bench or folder / "bench"
+    if not (bench / "results.json").exists():
+        run_tool("trase", "bench", bench)
+    shrink(bench / "pictures" / "miou.png", pictures / "bench_miou.jpg")
+    compared = methods(json.loads((bench / "results.json").read_text()))
+    text = page(moving, still, mlp, selection, report, thrown, fast, options.remark)
+    options.output.write_text(f"{text}\n{compared}", encoding="utf-8")
     print(f"wrote {options.output} and {pictures}")
 
 
@@ -102,17 +108,12 @@ def follow_thrown(config: Path | None, folder: Path) -> tuple[Scored, dict]:
 def trained(data: Path | None, folder: Path, name: str, *options: str, preset: str | None = None) -> Path:
     """Train with the defaults, or those of `preset`, and `options`; or take the run of this name if it is finished."""
     assert data is not None  # the command line was checked
-    run = folder / data.name / "trase" / name
-    checkpoints, finished = run / "nerfstudio_models", run / "finished"
-    if not finished.exists():
-        resume = ["--load-dir", checkpoints] if any(checkpoints.glob("step-*.ckpt")) else []
-        run_tool(
-            *("ns-train", "trase", "--data", data.resolve(), "--output-dir", folder),
-            *("--experiment-name", data.name, "--timestamp", name, "--vis", "tensorboard", *options, *resume),
-            preset=preset,
-        )
-        finished.touch()
-    return run / "config.yml"
+    training = Training(data.resolve(), folder, name, options)
+    if training.seconds is None:
+        started = time.monotonic()
+        run_tool("ns-train", *training.words(), preset=preset)
+        training.finish(time.monotonic() - started)
+    return training.config
 
 
 def scored(config: Path, output: Path) -> Scored:
@@ -124,17 +125,7 @@ def scored(config: Path, output: Path) -> Scored:
         run_tool("ns-eval", "--load-config", config, "--output-path", output)
         known = {"run": str(config), "results": json.loads(output.read_text())["results"]}
         output.write_text(json.dumps(known, indent=2) + "\n")
-    return Scored(config, known["results"], training_minutes(config.parent))
-
-
-def training_minutes(run: Path) -> float:
-    """Return the minutes that the steps of a run took, over all its starts; without start-up and the objects."""
-    seconds, last = 0.0, 0.0
-    for line in (run / "history.jsonl").read_text().splitlines():
-        now = json.loads(line)["seconds"]
-        seconds += now - last if now >= last else now  # a resumed run counts from zero
-        last = now
-    return seconds / 60
+    return Scored(config, known["results"], step_seconds(config.parent / "history.jsonl") / 60)
 
 
 def run_tool(*words: object, preset: str | None = None) -> None:
@@ -191,19 +182,6 @@ def save(picture: Image.Image, path: Path, most: int = 140_000) -> None:
         picture.convert("RGB").save(path, "JPEG", quality=quality, optimize=True)
         if path.stat().st_size <= most:
             return
-
-
-def machine() -> str:
-    """Describe this machine in a line."""
-    import torch
-
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    name = re.search(r"model name\s*: (.+)", info)
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return (
-        f"{name[1] if name else platform.processor()}, {os.cpu_count()} cores, {gpu}; Python "
-        f"{platform.python_version()}, PyTorch {torch.__version__}, trase_ns {trase_ns.__version__}"
-    )
 
 
 def page(
@@ -287,6 +265,22 @@ moment.
 PSNR {thrown.results["psnr"]:.1f} dB, SSIM {thrown.results["ssim"]:.4f}, {thrown.minutes:.1f} minutes of training. Of
 {len(views)} views of an object {sum(iou < 0.7 for iou in views)} have an IoU below 0.7.
 """
+
+
+def methods(results: dict) -> str:
+    """Return the section that compares the methods, from the results of `trase bench`."""
+    from trase_ns.bench.tables import cost_table, markdown, picture_table, scene_table, score_table
+
+    tables = [make(results) for make in (score_table, scene_table, cost_table, picture_table)]
+    return f"""## Methods compared
+
+    trase bench DIR --seed {results["seed"]}
+
+On {results["machine"]}. What the methods are and what the numbers mean: [bench.md](bench.md).
+
+![IoU of every object by method](pictures/bench_miou.jpg)
+
+{markdown(tables, level=3)}"""
 
 
 def _remark(text: str) -> str:

@@ -26,8 +26,8 @@ def changed(plan, **values):
 
 def test_the_geometry_comes_first_and_is_trained_once_for_all_methods(plan):
     jobs = plan.jobs(plan.scenes[0])
-    assert [job.name for job in jobs] == ["geometry", "pictures", "trase", "trase-dgd"]
-    assert len({job.path for job in jobs}) == len({job.key for job in jobs}) == 4
+    assert [job.name for job in jobs] == ["geometry", "pictures", "maps", "trase", "trase-dgd"]
+    assert len({job.path for job in jobs}) == len({job.key for job in jobs}) == 5
     config = {job.options["config"] for job in jobs[1:]}
     assert config == {str(plan.config(plan.scenes[0]))}
 
@@ -55,6 +55,19 @@ def test_other_maps_are_only_of_the_method_that_needs_them(plan, tmp_path):
     (tmp_path / "maps" / "a").mkdir(parents=True)
     (tmp_path / "maps" / "a" / "0001.npy").write_bytes(b"")
     assert changed(plan, maps=str(tmp_path / "maps" / "{scene}")) == {"trase-dgd"}
+    assert changed(plan, map_model="clip") == changed(plan, map_weights="x") == {"maps", "trase-dgd"}
+    assert "maps" not in keys(replace(plan, methods=("trase",)))
+    assert "maps" not in keys(replace(plan, maps=str(tmp_path / "maps" / "{scene}")))
+
+
+def test_without_maps_the_others_go_on(plan, monkeypatch):
+    def run_job(job, environment):
+        return Outcome(error="no network is here") if job.name == "maps" else Outcome({"seconds": 1.0})
+
+    monkeypatch.setattr("trase_ns.bench.plan.run_job", run_job)
+    outcomes = run_scene(plan, plan.scenes[0], lambda *_: None)
+    assert outcomes["trase-dgd"].error == "not run: no network is here"
+    assert outcomes["trase"].error is None
 
 
 def test_a_run_that_is_trained_already_has_no_training(plan, tmp_path):
@@ -63,7 +76,7 @@ def test_a_run_that_is_trained_already_has_no_training(plan, tmp_path):
     (config.parent / "nerfstudio_models" / "step-000000009.ckpt").write_bytes(b"one")
     scene = replace(plan.scenes[0], config=config)
     plan = replace(plan, scenes=(scene,))
-    assert [job.name for job in plan.jobs(scene)] == ["pictures", "trase", "trase-dgd"]
+    assert [job.name for job in plan.jobs(scene)] == ["pictures", "maps", "trase", "trase-dgd"]
     before = keys(plan)
     (config.parent / "nerfstudio_models" / "step-000000019.ckpt").write_bytes(b"two")
     after = keys(plan)
@@ -80,8 +93,8 @@ def test_without_a_geometry_all_else_fails_with_its_message(plan, monkeypatch):
 
     monkeypatch.setattr("trase_ns.bench.plan.run_job", run_job)
     outcomes = run_scene(plan, plan.scenes[0], lambda scene, job, outcome: told.append(job.name))
-    assert told == ["geometry", "pictures", "trase", "trase-dgd"]
-    assert [outcome.error for outcome in outcomes.values()] == ["no pictures", *["no geometry: no pictures"] * 3]
+    assert told == ["geometry", "pictures", "maps", "trase", "trase-dgd"]
+    assert [outcome.error for outcome in outcomes.values()] == ["no pictures", *["no geometry: no pictures"] * 4]
     assert known_outcomes(plan, plan.scenes[0]) == {}
     results = results_of(plan, {"a": outcomes})
     assert failures(results)[0] == "a, geometry: no pictures"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trase_ns.bench.geometry import median_seconds
 from trase_ns.bench.methods import METHODS, needs_maps
 from trase_ns.errors import UserError
+from trase_ns.learning.methods.options import OPTIONS, Options
 
 if TYPE_CHECKING:
     from trase_ns.evaluation.benchmark import Benchmark
@@ -101,19 +102,28 @@ def evaluate_method(
     }
 
 
-def with_inputs(method: str, steps: int | None, maps: str | None) -> Any:
-    """Return the options of a method with other steps, where it trains, and with its maps, where it needs such.
+def with_inputs(method: str, steps: int | None, maps: str | None) -> Options:
+    """Return the options of a method as they are on this machine, which without a GPU does less, with its input.
+
+    Args:
+        method: one of `METHODS`.
+        steps: instead of its own, where it trains.
+        maps: folder of feature maps, where it needs such.
 
     Raises:
         UserError: it needs maps, and there are none.
     """
+    from trase_ns.plugin.preset import method_options
+
     options: Any = METHODS[method].options
+    if options == type(options)():
+        options = method_options(next(name for name, kind in OPTIONS.items() if isinstance(options, kind)))
     if steps is not None and hasattr(options, "steps"):
         options = replace(options, steps=steps)
     if not needs_maps(method):
         return options
     if maps is None:
-        raise UserError("not run: it needs feature maps. Name their folder with --dgd-maps.")
+        raise UserError("it needs feature maps. Name their folder with --dgd-maps.")
     return replace(options, maps=Path(maps))
 
 

@@ -10,6 +10,7 @@ from trase_ns.learning.methods.options import (
     CgcOptions,
     ClickOptions,
     DgdOptions,
+    Options,
     TraseOptions,
     UpliftOptions,
 )
@@ -21,14 +22,15 @@ class Method:
 
     Attributes:
         description: what it is, in a line.
-        options: those of its features; they say which method it is.
+        options: those of its features; they say which method it is. As they are by default, they are those of the
+            machine, see `method_options`.
         objects: how objects are found, as `trase features --objects`; None for the method's own way.
         similarity: TRASE's filter: of a selected object the Gaussians with at least this cosine to its mean feature.
         default: whether it is compared when no methods are named.
     """
 
     description: str
-    options: TraseOptions | CgcOptions | ClickOptions | DgdOptions | UpliftOptions
+    options: Options
     objects: str | None = None
     similarity: float | None = None
     default: bool = True

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from trase_ns import __version__
+from trase_ns.bench.evaluation import with_inputs
 from trase_ns.bench.jobs import Job, Outcome, digest, fingerprint, finished, run_job
 from trase_ns.bench.methods import METHODS, needs_maps
 from trase_ns.bench.scenes import BenchScene
 from trase_ns.bench.training import Training
 from trase_ns.files import sha256
 
-GEOMETRY, PICTURES = "geometry", "pictures"
+GEOMETRY, PICTURES, MAPS = "geometry", "pictures", "maps"
 SCORES = ("miou", "macc", "mbiou", "flicker", "floaters")
+NOT_RUN = "not run: "
 Report = Callable[[BenchScene, Job, Outcome], None]
 
 
@@ -33,7 +35,9 @@ class Plan:
         training: further words for ns-train.
         trainer: method of ns-train that makes the geometry.
         steps: of the features, instead of the methods' own.
-        maps: folder of feature maps, "{scene}" standing for the scene's name, or None.
+        maps: folder of feature maps, "{scene}" standing for the scene's name; None makes them where need be.
+        map_model: makes them, see `make_maps`.
+        map_weights: of that model.
         threads: of each job.
         keep: write a run for each method.
     """
@@ -46,6 +50,8 @@ class Plan:
     trainer: str = "trase"
     steps: int | None = None
     maps: str | None = None
+    map_model: str | None = None
+    map_weights: str | None = None
     threads: int = 2
     keep: bool = False
 
@@ -79,15 +85,24 @@ class Plan:
         jobs.append(
             Job(PICTURES, "trase_ns.bench.geometry:measure", {"config": config}, geometry, folder / "pictures.json")
         )
+        maps = str(folder / MAPS) if self.maps is None else self.maps.replace("{scene}", scene.name)
+        source: dict[str, Any] = {"model": self.map_model, "weights": self.map_weights}
+        if self.maps is not None:
+            source = {"maps": fingerprint(Path(maps))}
+        elif any(needs_maps(name) for name in self.methods):
+            options = {"config": config, "output_dir": maps, **source}
+            jobs.append(
+                Job(MAPS, "trase_ns.bench.maps:make_maps", options, {**geometry, **source}, folder / "maps.json")
+            )
         truth = fingerprint(scene.benchmark)
         for name in self.methods:
-            maps = None if self.maps is None else self.maps.replace("{scene}", scene.name)
             options = {"config": config, "benchmark": str(scene.benchmark), "method": name, "seed": self.seed}
-            options |= {"output_dir": str(folder / name), "steps": self.steps, "maps": maps}
+            options |= {"output_dir": str(folder / name), "steps": self.steps}
+            options |= {"maps": maps if needs_maps(name) else None}
             options |= {"keep": str(self.output / "runs") if self.keep else None}
             decides = {"geometry": geometry, "benchmark": truth, "seed": self.seed, "steps": self.steps}
-            decides |= {"method": repr(METHODS[name]), "keep": self.keep}
-            decides |= {"maps": fingerprint(Path(maps)) if maps is not None and needs_maps(name) else None}
+            decides |= {"method": [repr(METHODS[name]), repr(with_inputs(name, self.steps, MAPS))], "keep": self.keep}
+            decides |= {"maps": source if needs_maps(name) else None}
             jobs.append(
                 Job(name, "trase_ns.bench.evaluation:evaluate_method", options, decides, folder / f"{name}.json")
             )
@@ -114,11 +129,20 @@ def run_scene(plan: Plan, scene: BenchScene, report: Report) -> dict[str, Outcom
     for job in plan.jobs(scene):
         if job.name == GEOMETRY and not plan.config(scene).exists():
             job.path.unlink(missing_ok=True)  # whoever removed the run wants another
-        lost = outcomes.get(GEOMETRY, Outcome()).error
-        outcome = Outcome(error=f"no geometry: {lost}") if lost else run_job(job, threads)
+        outcome = _in_vain(job, outcomes) or run_job(job, threads)
         outcomes[job.name] = outcome
         report(scene, job, outcome)
     return outcomes
+
+
+def _in_vain(job: Job, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    """Return the outcome of a job whose input could not be made; None where it can be done."""
+    geometry, maps = (outcomes.get(name, Outcome()).error for name in (GEOMETRY, MAPS))
+    if geometry is not None:
+        return Outcome(error=f"no geometry: {geometry}")
+    if maps is not None and job.name in METHODS and needs_maps(job.name):
+        return Outcome(error=f"{NOT_RUN}{maps}")
+    return None
 
 
 def known_outcomes(plan: Plan, scene: BenchScene) -> dict[str, Outcome]:
@@ -155,7 +179,11 @@ def results_of(plan: Plan, outcomes: Mapping[str, Mapping[str, Outcome]]) -> dic
 
 
 def failures(results: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each job that failed, in the order of scenes and methods."""
+    """Return a sentence for each job that failed, in the order of scenes and methods.
+
+    Args:
+        results: see `results_of`.
+    """
     found = []
     for scene in results["scenes"]:
         entries = {GEOMETRY: scene[GEOMETRY], PICTURES: scene[PICTURES], **scene["methods"]}
@@ -185,6 +213,7 @@ def _scene(plan: Plan, scene: BenchScene, outcomes: Mapping[str, Outcome]) -> di
         "preset": scene.preset,
         GEOMETRY: entries.get(GEOMETRY, {"error": None}),  # a run that was there already
         PICTURES: entries[PICTURES],
+        MAPS: entries.get(MAPS),
         "methods": {name: entries[name] for name in plan.methods},
     }
 

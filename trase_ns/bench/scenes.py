@@ -79,7 +79,7 @@ def scenes_at(paths: Sequence[Path], preset: str | None = None, benchmark: str |
 
 
 def scenes_of_runs(configs: Sequence[Path], benchmark: str | None = None) -> list[BenchScene]:
-    """Return finished runs as scenes: their geometry is taken as it is.
+    """Return finished runs as scenes, named after their experiments: their geometry is taken as it is.
 
     Args:
         configs: config.yml of each run, or its folder.
@@ -92,12 +92,17 @@ def scenes_of_runs(configs: Sequence[Path], benchmark: str | None = None) -> lis
 
     if not configs:
         raise UserError("--runs: name the config.yml of at least one run.")
-    scenes = []
+    found = []
     for path in configs:
         config = Path(path).resolve()
         config = config / "config.yml" if config.is_dir() else config
         settings = read_config(config)
-        data, name = settings.pipeline.datamanager.data, settings.experiment_name or config.parent.name
+        found.append((config, settings.pipeline.datamanager.data, settings.experiment_name or config.parent.name))
+    names = [name for _, _, name in found]
+    scenes = []
+    for config, data, name in found:
+        if names.count(name) > 1:  # several runs of one experiment
+            name = f"{name}-{config.parent.name}"
         if data is None or not data.is_dir():
             raise UserError(f"the data set of {config}, {data}, is gone: put it back.")
         known = suite_scene_of(data)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from trase_ns.console import console
 from trase_ns.errors import UserError
+from trase_ns.plugin.preset import PRESETS
 
 if TYPE_CHECKING:
     from trase_ns.bench.jobs import Job, Outcome
@@ -32,6 +31,8 @@ def main(
     training: str = "",
     steps: int | None = None,
     dgd_maps: str | None = None,
+    dgd_model: Literal["dinov2", "clip", "vgg16"] | None = None,
+    dgd_weights: str | None = None,
     ray: str | None = None,
     workers: int | None = None,
     threads: int = 2,
@@ -58,7 +59,11 @@ def main(
         trainer: Method of ns-train that makes the geometry, as trase-neu3d.
         training: Further options of ns-train in one string, as "--pipeline.model.geometry-steps 3000".
         steps: Steps of the features, of all methods that train. Default: each method's own.
-        dgd_maps: Folder of the feature maps for trase-dgd; {scene} stands for the name of the scene.
+        dgd_maps: Folder of the feature maps for trase-dgd; {scene} stands for the name of the scene. Default: they are
+            made with --dgd-model.
+        dgd_model: Makes the feature maps. Default: the first of these whose weights are on this machine; where there is
+            none, trase-dgd is left out, and its row says so.
+        dgd_weights: Weights of --dgd-model, as --weights of `trase maps`.
         ray: "local", or the address of a Ray cluster: several scenes at a time.
         workers: Scenes at a time with --ray local. Default: as many as there are cores for.
         threads: Threads of each job. Numbers may differ in their last digits with other numbers of threads.
@@ -66,9 +71,9 @@ def main(
     """
     from trase_ns.bench.methods import chosen
 
-    check(scenes, runs, suite, preset, benchmark, ray, workers, steps, threads, seed)
+    check(scenes, runs, suite, preset, benchmark, ray, workers, steps, threads, seed, dgd_maps, dgd_model, dgd_weights)
     names = chosen(methods)
-    from trase_ns.bench.plan import Plan, failures
+    from trase_ns.bench.plan import NOT_RUN, Plan, failures
     from trase_ns.bench.run import make_folder, run_bench
     from trase_ns.bench.scenes import scenes_at, scenes_of_runs, suite_scenes
 
@@ -81,11 +86,25 @@ def main(
     else:
         found = suite_scenes(output / "data", seed, suite, preset)
     words = tuple(shlex.split(training))
-    plan = Plan(output, tuple(found), names, seed, words, trainer, steps, dgd_maps, threads, keep_runs)
-    results = run_bench(plan, Progress(plan, time.monotonic).report, ray, workers)
+    plan = Plan(
+        output,
+        tuple(found),
+        names,
+        seed=seed,
+        training=words,
+        trainer=trainer,
+        steps=steps,
+        maps=dgd_maps,
+        map_model=dgd_model,
+        map_weights=dgd_weights,
+        threads=threads,
+        keep=keep_runs,
+    )
+    results = run_bench(plan, Progress(plan).report, ray, workers)
     show(results)
     console.print(f"wrote {output / 'results.md'}", highlight=False, soft_wrap=True)
-    failed = failures(results)
+    # What nobody asked for by name may be left out.
+    failed = [message for message in failures(results) if methods is not None or NOT_RUN not in message]
     if failed:
         raise UserError(f"{len(failed)} of the jobs failed:\n" + "\n".join(f"  {message}" for message in failed))
 
@@ -101,6 +120,9 @@ def check(
     steps: int | None,
     threads: int,
     seed: int,
+    dgd_maps: str | None,
+    dgd_model: str | None,
+    dgd_weights: str | None,
 ) -> None:
     """Check the options before anything is loaded.
 
@@ -112,10 +134,16 @@ def check(
         raise UserError(f"{' and '.join(given)} exclude each other: name the scenes in one way.")
     if preset is not None and runs is not None:
         raise UserError("--preset is of trainings, and --runs are trained already. Leave one out.")
+    if preset is not None and preset not in PRESETS:
+        raise UserError(f"--preset {preset}: there are {', '.join(PRESETS[:-1])} and {PRESETS[-1]}.")
     if benchmark is not None and scenes is None and runs is None:
         raise UserError("--benchmark goes with --scenes or --runs: the suite has its own.")
     if workers is not None and ray != "local":
         raise UserError("--workers goes with --ray local: a cluster knows its own size.")
+    if dgd_weights is not None and dgd_model is None:
+        raise UserError("--dgd-weights goes with --dgd-model: name the model that they are of.")
+    if dgd_maps is not None and dgd_model is not None:
+        raise UserError("--dgd-maps and --dgd-model exclude each other: maps are made or given.")
     for name, value in (("--workers", workers), ("--steps", steps), ("--threads", threads)):
         if value is not None and value < 1:
             raise UserError(f"{name} {value}: use a number of at least 1.")
@@ -128,11 +156,9 @@ class Progress:
 
     Args:
         plan: the benchmark.
-        clock: seconds of a clock.
     """
 
-    def __init__(self, plan: Plan, clock: Callable[[], float]):
-        self.started, self.clock = clock(), clock
+    def __init__(self, plan: Plan):
         self.left = [(scene.name, job.name) for scene in plan.scenes for job in plan.jobs(scene)]
         self.total = len(self.left)
         self.seconds: dict[str, list[float]] = {}

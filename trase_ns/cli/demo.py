@@ -21,8 +21,6 @@ from trase_ns.files import atomic_write
 if TYPE_CHECKING:
     from trase_ns.plugin.run import Run
 
-FINISHED = "finished.json"
-
 
 def main(
     output_dir: Path = Path("demo"),
@@ -131,31 +129,28 @@ def train(data: Path, output_dir: Path, model_options: dict[str, Any]) -> tuple[
     Raises:
         UserError: the training failed.
     """
+    from trase_ns.bench.training import Training
+
     name = "-".join([f"{key}{value}" for key, value in sorted(model_options.items())]) or "default"
-    folder = output_dir / data.name / "trase" / name
-    config, finished = folder / "config.yml", folder / FINISHED
-    if finished.exists() and config.exists():
-        console.print(f"using the trained run in {folder} again", highlight=False, soft_wrap=True)
-        return config, float(json.loads(finished.read_text())["seconds"])
-    arguments = ["trase", "--data", str(data), "--output-dir", str(output_dir), "--experiment-name", data.name]
-    arguments += ["--timestamp", name, "--vis", "tensorboard"]
-    for key, value in model_options.items():
-        arguments += [f"--pipeline.model.{key}", str(value)]
-    checkpoints = folder / "nerfstudio_models"
-    if any(checkpoints.glob("step-*.ckpt")):
+    options = [word for key, value in model_options.items() for word in (f"--pipeline.model.{key}", str(value))]
+    training = Training(data, output_dir, name, options)
+    if training.seconds is not None:
+        console.print(f"using the trained run in {training.folder} again", highlight=False, soft_wrap=True)
+        return training.config, training.seconds
+    if training.started:
         console.print("going on from the last checkpoint of a run that was stopped", highlight=False)
-        arguments += ["--load-dir", str(checkpoints)]
-    console.print(f"ns-train {shlex.join(arguments)}", highlight=False, soft_wrap=True)
+    words = training.words()
+    console.print(f"ns-train {shlex.join(words)}", highlight=False, soft_wrap=True)
     started = time.monotonic()
-    code = _run([sys.executable, "-m", "nerfstudio.scripts.train", *arguments])
+    code = _run([sys.executable, "-m", "nerfstudio.scripts.train", *words])
     if code != 0:
         raise UserError(
             f"the training stopped with exit status {code}; its messages are above. `trase demo` with the same options "
             "goes on from the last checkpoint."
         )
     seconds = time.monotonic() - started
-    _write_json(finished, {"seconds": round(seconds, 1)})
-    return config, seconds
+    training.finish(seconds)
+    return training.config, seconds
 
 
 def _run(command: list[str]) -> int:
