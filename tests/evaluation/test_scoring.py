@@ -11,7 +11,7 @@ from sklearn.metrics import jaccard_score
 from trase_ns.errors import UserError
 from trase_ns.evaluation.benchmark import load_benchmark
 from trase_ns.evaluation.metrics import boundary_iou, floaters
-from trase_ns.evaluation.scoring import evaluate
+from trase_ns.evaluation.scoring import evaluate, score, select_objects
 from trase_ns.render import render_view
 from trase_ns.segmentation.objects import Segmentation
 
@@ -68,6 +68,25 @@ def test_exact_masks_score_one_at_every_time_and_write_everything(run, exact, tm
                 assert picture.width > 4 * 96
     with Image.open(tmp_path / "out" / "contact_sheet.jpg") as sheet:
         assert sheet.width > 6 * 200  # the clicked frame and five scored ones
+
+
+def test_pictures_can_be_those_of_the_contact_sheet_alone(run, exact, tmp_path, monkeypatch):
+    monkeypatch.setattr("trase_ns.evaluation.scoring.SHEET_COLUMNS", 2)
+    front, _ = exact
+    benchmark = write_benchmark(tmp_path / "bench", {"front": ([FRONT], front)})
+    selections = select_objects(run, benchmark)
+    few, every = (score(run, benchmark, selections, tmp_path / str(b), all_pictures=b) for b in (False, True))
+    assert few["miou"] == every["miou"]
+    frames = few["objects"][0]["frames"]
+    assert [frame["picture"] for frame in frames] == [
+        "pictures/front/image0.png",
+        None,
+        None,
+        None,
+        "pictures/front/image4.png",
+    ]
+    assert len(list((tmp_path / "False").rglob("*.png"))) == 2
+    assert len(list((tmp_path / "True").rglob("*.png"))) == 5
 
 
 def test_scores_are_those_of_the_masks_that_were_compared(run, exact, tmp_path):
