@@ -36,3 +36,11 @@ def wait(started):
 def take(megabytes):
     """Use memory."""
     return {"length": len(bytearray(megabytes << 20))}
+
+
+def slow_add(a, b, log, seconds):
+    """Add after a while, and note the worker that wanted it: the parent of this process."""
+    with open(log, "a") as file:
+        file.write(f"{os.getppid()}\n")
+    time.sleep(seconds)
+    return {"sum": a + b}
