@@ -92,10 +92,11 @@ def _on_worker(plan: Plan, scene: BenchScene) -> dict[str, Outcome]:
 
 
 def _connect(ray: Any, plan: Plan, address: str, workers: int | None) -> None:
-    common = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": False}
+    common = {"log_to_driver": False, "configure_logging": False}
     if address == LOCAL:
-        most = workers or max(1, (os.cpu_count() or 1) // plan.threads)
-        ray.init(num_cpus=most * plan.threads, include_dashboard=False, object_store_memory=_STORE, **common)
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing goes out
+        cores = (workers or max(1, (os.cpu_count() or 1) // plan.threads)) * plan.threads
+        ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, object_store_memory=_STORE, **common)
         return
     try:
         ray.init(address=address, **common)
