@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from plyfile import PlyData
 
+from trase_ns.plugin.run import read_config
+
 # Chromium draws without a graphics card: a second try tells a busy machine from a fault.
 pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=1)]
 
@@ -359,7 +361,11 @@ def test_browser_studio_finds_its_session_again(run, serve, open_viewer):
 
 
 def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
-    run = Path(shutil.copytree(tiny_run.parent, tmp_path / "run"))
+    config = read_config(tiny_run)
+    config.output_dir = tmp_path  # Nerfstudio takes a run's folder from what its config.yml says, not from its place
+    run = config.get_base_dir()
+    shutil.copytree(tiny_run.parent, run)
+    config.save_config()
     listen = ["--viewer.websocket-host", "127.0.0.1", "--viewer.websocket-port", "PORT"]
     with serve("ns-viewer", "--load-config", run / "config.yml", *listen) as url:
         page = open_viewer(url, width=1000, height=1200)
@@ -387,7 +393,10 @@ def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
         page.button("Export").first.click()
         path = run / "exports" / "selection_time0.000.ply"
         page.wait_until(path.is_file, "nothing is exported")
+        page.keep("studio-ns-viewer-exported")
         assert len(PlyData.read(path)["vertex"]) == count
+        right = page.button("Undo").bounding_box()
+        assert right["x"] + right["width"] < 1000, "the path makes the panel wider than the page"
         page.wait_until(lambda: steps(run) == ["click"], "the session is not saved")
         page.page.close()
 
