@@ -27,7 +27,7 @@ from trase_ns.synthetic.thrown import thrown
 SCENES = {"tabletop": tabletop, "thrown": thrown, **{name: getattr(scenes, name) for name in scenes.__all__}}
 SCORED_FROM = {"tabletop": 400}  # an object is scored where it fills one pixel in so many, else in 1000
 RELAY = 4  # one in so many cameras takes a picture at a moment
-VERSION = 2  # of what this module writes: raise it with every change of the pictures
+VERSION = 1  # of what this module writes: raise it with every change of the pictures
 
 
 @dataclass(frozen=True)

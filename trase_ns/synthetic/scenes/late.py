@@ -11,11 +11,7 @@ from trase_ns.synthetic.scene import Part, Scene
 from trase_ns.synthetic.scenes.paint import hues, paint
 
 ABOVE = 3.4  # height that no camera of the built-in scenes sees
-BALL_ENTERS, CRATE_ENTERS = 0.25, 0.4  # not before these times are they seen
-BALL_LANDS, CRATE_LANDS = (
-    0.5,
-    0.7,
-)  # by no more than two thirds of their width a moment
+BALL_ENTERS, CRATE_ENTERS = 0.3, 0.5  # not before these times are they seen
 
 
 def late(seed: int) -> Scene:
@@ -25,13 +21,14 @@ def late(seed: int) -> Scene:
     way = float(rng.choice([-1.0, 1.0]))
 
     def ball(time: float) -> np.ndarray:
-        down = np.clip((time - BALL_ENTERS) / (BALL_LANDS - BALL_ENTERS), 0, 1)
-        x = way * (-0.7 + 1.3 * vary[0] * max(time - BALL_LANDS, 0.0))
-        return translation(x, -0.6, ABOVE + (0.25 - ABOVE) * down) @ rotation("y", x / 0.25)
+        down = np.clip((time - BALL_ENTERS) / 0.16, 0, 1)  # falls ever faster
+        x = way * (-0.7 + 1.3 * vary[0] * max(time - BALL_ENTERS - 0.16, 0.0))
+        return translation(x, -0.6, ABOVE + (0.25 - ABOVE) * down**2) @ rotation("y", x / 0.25)
 
     def crate(time: float) -> np.ndarray:
-        down = np.clip((time - CRATE_ENTERS) / (CRATE_LANDS - CRATE_ENTERS), 0, 1)
-        return translation(0.45 * way, 0.6, ABOVE + (0.25 - ABOVE) * down) @ rotation("z", vary[1] * (1.0 - down))
+        down = np.clip((time - CRATE_ENTERS) / 0.3, 0, 1)
+        height = ABOVE + (0.25 - ABOVE) * (1 - (1 - down) ** 2)  # ever slower
+        return translation(0.45 * way, 0.6, height) @ rotation("z", vary[1] * (1.0 - down))
 
     def block(time: float) -> np.ndarray:
         return translation(-1.0 * way, 0.25 + 0.35 * vary[2] * np.sin(np.pi * time), 0.2) @ rotation(
