@@ -48,8 +48,8 @@ def train(tiny_scene, maps, tmp_path_factory):
         model = config.pipeline.model
         for name, value in {**SCHEDULE, "feature_steps": STEPS[method]}.items():
             setattr(model, name, value)
-        model.cgc = replace(model.cgc, smallest_segment=20)
-        model.dgd = replace(model.dgd, maps=maps if method == "dgd" else None)
+        own = {"cgc": {"smallest_segment": 20}, "dgd": {"maps": maps}}.get(method, {})
+        setattr(model, method, replace(getattr(model, method), **own))
         for name, value in options.items():
             setattr(config, name, value)
         _set_random_seed(0)

@@ -198,6 +198,27 @@ def test_good_options_pass():
     TraseModelConfig(method="dgd", feature_steps=0).check()  # the geometry alone
 
 
+@pytest.mark.parametrize(
+    ("method", "option", "words"),
+    [
+        ("trase-cgc", "cgc.smallest-segment", "are left out"),
+        ("trase-click", "click.refresh-every", "candidates are found anew"),
+        ("trase-dgd", "dgd.maps", "map for each frame"),
+        ("trase-uplift", "uplift.dimensions", "made of masks"),
+    ],
+)
+def test_help_explains_the_options_of_the_method(method, option, words, capsys):
+    import tyro
+    from nerfstudio.configs.method_configs import AnnotatedBaseConfigUnion
+
+    with pytest.raises(SystemExit):
+        tyro.cli(AnnotatedBaseConfigUnion, args=[method, "--help"])
+    shown = capsys.readouterr().out
+    assert f"--pipeline.model.{option}" in shown
+    assert words in " ".join(shown.split())
+    assert "--pipeline.model.cgc.steps" not in shown  # these are --pipeline.model.feature-steps
+
+
 def test_missing_inputs_are_told_before_training(pipeline, tiny_scene, tmp_path, maps, capsys):
     manager = pipeline("cgc").datamanager
     np.save(tmp_path / "other.npy", np.ones((2, 2, 3), np.float32))

@@ -260,7 +260,7 @@ class TraseModel(SplatfactoModel):
         self.learning = FeatureTraining(self)
         self.views: TrainingViews | None = None
         self.tracker: Tracker | None = None
-        self.studio = Studio(lambda: self.scene, lambda: self.segmentation)
+        self.studio = Studio(lambda: self.scene, lambda: self.segmentation, space=lambda: self.space)
         self.playback = Playback(self.studio.scene, self.studio.moments)
         self._moments = Moments()
         self._in_viewer = False
