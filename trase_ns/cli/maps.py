@@ -20,7 +20,7 @@ def main(
     weights: str | None = None,
     download: bool = False,
     longest: int | None = None,
-    layers: tuple[str, ...] = ("conv3_3", "conv4_3"),
+    layers: tuple[str, ...] = ("conv3_3", "conv4_3", "conv5_3"),
     frames: tuple[str, ...] = (),
     device: Literal["auto", "cpu", "cuda"] = "auto",
     overwrite: bool = False,
@@ -57,7 +57,7 @@ def main(
         raise UserError("name either a data set with --data DIR or a run with --load-config CONFIG.")
     if load_config is not None and (format != "auto" or rgb_scale is not None or moments is not None):
         raise UserError("--format, --rgb-scale and --moments go with --data; a run knows how its data are read.")
-    if model != "vgg16" and layers != ("conv3_3", "conv4_3"):
+    if model != "vgg16" and layers != ("conv3_3", "conv4_3", "conv5_3"):
         raise UserError(f"--layers is an option of vgg16, not of {model}.")
     if data is not None:
         from trase_ns.capture import load_capture

@@ -31,8 +31,8 @@ DINOV2 = (
         "facebook/dinov2-with-registers-small",
     ),
 )
-# Convolutions of VGG16 whose features are put together: texture and parts.
-VGG_LAYERS = "conv3_3", "conv4_3"
+# Convolutions of VGG16 whose features are put together: together they tell things apart better than each alone.
+VGG_LAYERS = "conv3_3", "conv4_3", "conv5_3"
 
 
 class Extractor(ABC):
