@@ -278,6 +278,7 @@ def test_messages_are_shown_as_they_are():
     from trase_ns.viewer.text import plain
 
     assert plain("a <b> {c} *d* [e] &f") == r"a \<b\> \{c\} \*d\* \[e\] \&f"
+    assert plain("/a/b c/ d") == "/<wbr/>a/<wbr/>b c/ d"  # a path may break
 
 
 def test_smooth_playback_bakes_and_says_how_well(viewer, panel, balls):
