@@ -44,6 +44,25 @@ def test_what_decides_a_result(plan):
     assert changed(plan, scenes=(other,)) == everything
 
 
+def test_a_run_of_other_data_or_options_is_another_one(plan, data_set, tmp_path, monkeypatch):
+    same = data_set(tmp_path / "moved" / "a")
+    other = data_set(tmp_path / "other" / "a")
+    (other / "transforms.json").write_text('{"frames": []}')
+
+    def run(**values):
+        changed = replace(plan, **values)
+        return changed.config(changed.scenes[0]).parent.name
+
+    scene = plan.scenes[0]
+    assert run(scenes=(replace(scene, data=same),)) == run() == run(steps=5, threads=3)
+    names = [run(), run(scenes=(replace(scene, data=other),)), run(seed=1), run(training=("--x",))]
+    names += [run(scenes=(replace(scene, preset="rig"),)), run(scenes=(replace(scene, preset=None),))]
+    monkeypatch.setenv("TRASE_PRESET", "cpu")
+    names.append(run(scenes=(replace(scene, preset=None),)))
+    assert len(set(names)) == len(names)
+    assert run() == names[0]  # its own schedule goes before that of the environment
+
+
 def test_other_ground_truth_is_scored_anew_on_the_same_geometry(plan, tmp_path, truth):
     truth(tmp_path / "truth")
     (tmp_path / "truth" / "box" / "0002.png").write_bytes(b"")

@@ -11,7 +11,7 @@ from typing import Any
 
 from trase_ns import __version__
 from trase_ns.bench.evaluation import with_inputs
-from trase_ns.bench.jobs import Job, Outcome, digest, fingerprint, finished, run_job
+from trase_ns.bench.jobs import VERSION, Job, Outcome, digest, fingerprint, finished, run_job
 from trase_ns.bench.methods import METHODS, needs_maps
 from trase_ns.bench.scenes import BenchScene
 from trase_ns.bench.training import Training
@@ -66,21 +66,9 @@ class Plan:
     def jobs(self, scene: BenchScene) -> list[Job]:
         """Return the jobs of a scene in their order: the geometry first, if it is to be trained."""
         folder, jobs = self.folder(scene), []
-        if scene.config is not None:
-            geometry: dict[str, Any] = {"checkpoint": _checkpoint(scene.config)}
-        else:
-            geometry = {
-                "data": fingerprint(scene.data),
-                "seed": self.seed,
-                "training": list(self.training),
-                "trainer": self.trainer,
-                "preset": scene.preset or os.environ.get("TRASE_PRESET"),
-            }
-            run = self._run(scene)
-            options = {"data": str(run.data), "output_dir": str(run.output_dir), "name": run.name}
-            options |= {"options": list(run.options), "method": run.method}
-            options |= {"preset": geometry["preset"], "seed": self.seed}
-            jobs.append(Job(GEOMETRY, "trase_ns.bench.geometry:train", options, geometry, folder / "geometry.json"))
+        geometry = self._geometry(scene)
+        if scene.config is None:
+            jobs.append(self._training_job(scene))
         config = str(self.config(scene))
         jobs.append(
             Job(PICTURES, "trase_ns.bench.geometry:measure", {"config": config}, geometry, folder / "pictures.json")
@@ -108,9 +96,29 @@ class Plan:
             )
         return jobs
 
+    def _geometry(self, scene: BenchScene) -> dict[str, Any]:
+        """What decides a scene's geometry."""
+        if scene.config is not None:
+            return {"checkpoint": _checkpoint(scene.config)}
+        return {
+            "data": fingerprint(scene.data),
+            "seed": self.seed,
+            "training": list(self.training),
+            "trainer": self.trainer,
+            "preset": _preset(scene),
+        }
+
+    def _training_job(self, scene: BenchScene) -> Job:
+        run = self._run(scene)
+        options = {"data": str(run.data), "output_dir": str(run.output_dir), "name": run.name}
+        options |= {"options": list(run.options), "method": run.method, "preset": _preset(scene), "seed": self.seed}
+        path = self.folder(scene) / "geometry.json"
+        return Job(GEOMETRY, "trase_ns.bench.geometry:train", options, self._geometry(scene), path)
+
     def _run(self, scene: BenchScene) -> Training:
-        words = [*self.training, scene.preset, self.trainer, self.seed]
-        return Training(scene.data, self.output / "geometry", digest(words)[:8], self.training, self.trainer)
+        # Named after all that decides it: a run of other data or options is another one.
+        name = digest([self._geometry(scene), VERSION, __version__])[:8]
+        return Training(scene.data, self.output / "geometry", name, self.training, self.trainer)
 
 
 def run_scene(plan: Plan, scene: BenchScene, report: Report) -> dict[str, Outcome]:
@@ -240,6 +248,10 @@ def mean(values: Sequence[float | None]) -> float | None:
     """Return the mean of the values that are there, None without any."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _preset(scene: BenchScene) -> str | None:
+    return scene.preset or os.environ.get("TRASE_PRESET") or None
 
 
 def _checkpoint(config: Path) -> str:
