@@ -54,4 +54,3 @@ def test_a_missing_frame_and_weights_are_named(tiny_scene, tmp_path, capsys):
         said = " ".join(capsys.readouterr().err.split())
         assert message in said
         assert "Traceback" not in said
-
