@@ -32,7 +32,7 @@ def fullest_moment(times: Sequence[float], counts: Sequence[int]) -> float:
     mean = total / np.convolve(np.ones(len(order)), kernel, "same")
     full = np.flatnonzero(mean >= _FULL * mean.max())
     middle = len(order) // 2
-    return float(times[order[full[np.abs(full - middle).argmin()]]])
+    return float(times[int(order[full[np.abs(full - middle).argmin()]])])
 
 
 class FrameSampler:
