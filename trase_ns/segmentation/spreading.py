@@ -24,7 +24,7 @@ from trase_ns.segmentation.filtering import has_features
 # Bandwidths of diffusion (of features, of the unary term) to choose from by what fits the marks.
 BANDWIDTHS = (0.1, 0.1), (0.3, 0.3), (0.03, 0.03)
 # Where nothing is marked outside, what has less than this of the largest value does not belong to the thing.
-REACHED = 1e-4
+REACHED = 1e-5
 
 
 @dataclass(frozen=True)
