@@ -96,16 +96,24 @@ def _connect(ray: Any, plan: Plan, address: str, workers: int | None) -> None:
     if address == LOCAL:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing goes out
         cores = (workers or max(1, (os.cpu_count() or 1) // plan.threads)) * plan.threads
-        ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, object_store_memory=_STORE, **common)
+        try:
+            ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, object_store_memory=_STORE, **common)
+        except Exception as error:  # on a machine that is too busy Ray gives up with a plain Exception
+            raise UserError(
+                f"--ray local: Ray did not start ({_first_line(error)}). Try again, or go without."
+            ) from error
         return
     try:
         ray.init(address=address, **common)
     except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"--ray {address}: no Ray cluster answers there ({reason}). Start one with `ray start --head`, or use "
-            "--ray local."
+            f"--ray {address}: no Ray cluster answers there ({_first_line(error)}). Start one with `ray start --head`, "
+            "or use --ray local."
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _fetch(ray: Any, reference: Any, scene: BenchScene) -> dict[str, Outcome]:
