@@ -34,7 +34,7 @@ print("HEAVY:", sorted(set({HEAVY!r}) & set(sys.modules)))
         COMMANDS
         if words == ["--help"]
         else ["--load-config"]
-        if words[0] not in ("masks", "demo", "frames", "view")
+        if words[0] not in ("masks", "demo", "frames", "view", "bench")
         else ["--"]
     )
     for text in expected:
