@@ -38,6 +38,7 @@ BALLS, PER_BALL, RADIUS = 80, 200, 0.11
 PANELS, PER_PANEL = 6, 667
 LATE, ENTRY = 5, 0.93  # so many balls come in at that time
 MISSING, HALF, MERGED, SMALLEST = 0.08, 0.6, 0.04, 12
+SEEN = 1.0  # weight, in pixels over the whole video, from which on a Gaussian was seen
 EVERYTHING = 2**30  # bytes that the lifted masks of all frames fit in
 
 
@@ -154,12 +155,15 @@ def measured(
     objects = find_objects(scene, weights)
     end = time.perf_counter(), time.process_time()
 
-    importance = np.asarray(weights.visibility.sum(axis=0)).ravel()
+    seen = np.asarray(weights.visibility.sum(axis=0)).ravel() > SEEN
     members = [objects.members(i).numpy() for i in range(len(objects))]
     visibility: Any = weights.visibility
 
     def best(wanted: np.ndarray) -> float:
-        return max((importance[m & wanted].sum() / importance[m | wanted].sum() for m in members), default=0.0)
+        """Best IoU with what was seen of a thing; NaN where nothing was."""
+        wanted = wanted & seen
+        ious = [(m & wanted).sum() / (m & seen | wanted).sum() for m in members] if wanted.any() else [np.nan]
+        return max(ious, default=0.0)
 
     balls = [best(parts // 2 == ball) for ball in range(BALLS)]
     return {
@@ -173,9 +177,9 @@ def measured(
         "grouping_cpu_seconds": round(end[1] - lifted[1], 2),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "objects": len(objects),
-        "iou_balls": round(float(np.mean(balls[LATE:])), 3),
-        "iou_late_balls": round(float(np.mean(balls[:LATE])), 3),
-        "iou_panels": round(float(np.mean([best(parts == 2 * BALLS + panel) for panel in range(PANELS)])), 3),
+        "iou_balls": round(float(np.nanmean(balls[LATE:])), 3),
+        "iou_late_balls": round(float(np.nanmean(balls[:LATE])), 3),
+        "iou_panels": round(float(np.nanmean([best(parts == 2 * BALLS + panel) for panel in range(PANELS)])), 3),
     }
 
 
