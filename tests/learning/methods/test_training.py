@@ -105,6 +105,19 @@ def test_cgc_leaves_out_small_segments(scene, views):
     assert set(objective.loss(features, views[0], 1, torch.Generator())) == {"prototypes"}
 
 
+def test_cgc_spares_the_small_segments_of_small_pictures(scene, views):
+    pixels = views[0].camera.width * views[0].camera.height
+    assert pixels < 100_000
+
+    def contrast(**options):
+        objective = CgcObjective(scene, CgcOptions(spatial_every=2, **options))
+        features = objective.start(torch.Generator().manual_seed(0))
+        return float(objective.loss(features, views[0], 1, torch.Generator().manual_seed(0))["prototypes"])
+
+    assert contrast() == contrast(smallest_segment=pixels // 1000)
+    assert contrast() != contrast(smallest_segment=100_000)
+
+
 def test_cgc_scales_a_sample_up_to_the_frame(scene, views):
     every, some = (CgcObjective(scene, CgcOptions(smallest_segment=200, pixels=count)) for count in (None, 2000))
     features = every.start(torch.Generator().manual_seed(0))

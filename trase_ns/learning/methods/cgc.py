@@ -11,6 +11,7 @@ from trase_ns.learning.methods.training import View, random_directions
 from trase_ns.learning.pixels import sample_pixels
 from trase_ns.learning.prototype import (
     CLUSTERING_WEIGHT,
+    SMALLEST_SEGMENT,
     nearest_and_farthest,
     prototype_loss,
     spatial_loss,
@@ -58,7 +59,7 @@ class CgcObjective:
             self.weights.of(camera, sample.pixels, view.index).matmul(features),
             sample.mask_vectors,
             share=count / total,
-            smallest_segment=options.smallest_segment,
+            smallest_segment=options.smallest_segment or min(SMALLEST_SEGMENT, total // 1000),
             temperature=options.temperature,
         )
         terms = {"prototypes": CLUSTERING_WEIGHT * contrast}

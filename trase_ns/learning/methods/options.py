@@ -42,8 +42,8 @@ class CgcSettings:
     """Numbers of a feature."""
     pixels: int | None = None
     """Pixels drawn from a frame in a step. Default: all of them."""
-    smallest_segment: int = 100
-    """Segments of fewer pixels of the frame are left out."""
+    smallest_segment: int | None = None
+    """Segments of fewer pixels are left out. Default: 100 as in the paper, in small pictures a thousandth of them."""
     temperature: Literal["program", "paper"] = "program"
     """The temperature of each segment: as in the paper it learns little, the authors' program takes ten times that."""
     threshold: float = 0.7
