@@ -84,6 +84,20 @@ def test_the_opacity_slider_is_one_step_however_far_it_goes(person, studio, edit
     assert studio.steps == ["click", "opacity"]
 
 
+def test_the_opacity_slider_shows_the_selection(person, studio, editing):
+    person.select()
+    person.set(editing._opacity, 0.4)
+    assert editing._opacity.value == 0.4
+    studio.undo()
+    assert editing._opacity.value == 1.0
+    person.set(editing._opacity, 0.4)  # the same again is a change
+    assert studio.steps == ["click", "opacity"]
+    studio.clear()
+    assert editing._opacity.value == 1.0
+    studio.undo()
+    assert editing._opacity.value == 0.4
+
+
 def test_the_gizmo_stands_at_the_selection_and_moves_it(person, studio, editing):
     person.select()
     person.press(editing._move)

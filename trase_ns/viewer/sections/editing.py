@@ -80,7 +80,8 @@ class Editing(Section):
         self.on_click(self._reset, lambda: self.studio.edit("reset", operations.reset))
 
     def show(self) -> None:
-        """Put the gizmo to where the selection is after other changes; end moving when nothing is left to move."""
+        """Show the selection's opacity, and put the gizmo to where it is; end moving when nothing is left to move."""
+        self._show_opacity()
         if self._gizmo is None or self._placing or self.studio.edits is self._stands_at:
             return
         if self.studio.selection() is None:
@@ -104,6 +105,13 @@ class Editing(Section):
         operation = partial(operations.recolor, color=(red, green, blue), strength=strength, mode=mode)
         self.studio.edit("recolour", operation)
         self.host.show_output("rgb")
+
+    def _show_opacity(self) -> None:
+        """Put the slider to the selection's opacity, as after an undo."""
+        rows = self.studio.selection()
+        shown = 1.0 if rows is None else round(float(self.studio.edits.opacity[rows].mean()), 2)
+        if self._opacity.value != shown:
+            self._opacity.value = shown
 
     def _fade(self) -> None:
         self.studio.edit_live("opacity", "opacity", partial(operations.fade, opacity=self._opacity.value))
