@@ -275,10 +275,11 @@ def test_view_camera_refuses_a_fisheye(viewer, host_module):
 
 
 def test_messages_are_shown_as_they_are():
-    from trase_ns.viewer.text import plain
+    from trase_ns.viewer.text import breakable, plain
 
     assert plain("a <b> {c} *d* [e] &f") == r"a \<b\> \{c\} \*d\* \[e\] \&f"
-    assert plain("/a/b c/ d") == "/<wbr/>a/<wbr/>b c/ d"  # a path may break
+    assert plain("/a/b c/ d") == "/a/b c/ d"
+    assert breakable("/a/b <c/ d") == r"/<wbr/>a/<wbr/>b \<c/ d"  # a path may break
 
 
 def test_smooth_playback_bakes_and_says_how_well(viewer, panel, balls):

@@ -23,7 +23,7 @@ from trase_ns.viewer.sections.selecting import Selecting
 from trase_ns.viewer.sections.session import SessionSaving
 from trase_ns.viewer.sections.style import Style
 from trase_ns.viewer.sections.text_prompts import TextPrompts
-from trase_ns.viewer.text import plain
+from trase_ns.viewer.text import breakable
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Panel:
 
     def say(self, message: str) -> None:
         """Show `message` below what is selected."""
-        self._status.content = f"{self._summary}\n\n{plain(message)}".strip()
+        self._status.content = f"{self._summary}\n\n{breakable(message)}".strip()
 
     def show(self) -> None:
         """Show the studio as it is now and render anew."""

@@ -24,7 +24,7 @@ from trase_ns.viewer.host import Host, moment
 from trase_ns.viewer.images import depth_buffer, to_image
 from trase_ns.viewer.player import Player, add_play_controls
 from trase_ns.viewer.ports import free_port
-from trase_ns.viewer.text import plain
+from trase_ns.viewer.text import breakable
 
 PORT = 7017
 LONGEST = 768
@@ -265,7 +265,7 @@ class StandaloneHost(Host):
                     console.print_exception()
             if trouble != self._trouble:
                 self._trouble = trouble
-                self._message.content = f"**No picture**: {plain(trouble)}" if trouble else ""
+                self._message.content = f"**No picture**: {breakable(trouble)}" if trouble else ""
 
     def _show(self, page: _Page, coarse: bool) -> None:
         """Make a picture and send it."""
