@@ -140,7 +140,7 @@ def test_browser_studio_selects_subtracts_undoes_and_redoes(page):
 
 
 def test_browser_studio_recolours_fades_and_hides(page):
-    (place, other, *_), before = things(page)
+    (place, *_), before = things(page)
     count = select(page, place)
     total = page.counts()[1]
     page.tab("Edit")
@@ -169,7 +169,8 @@ def test_browser_studio_recolours_fades_and_hides(page):
     page.tab("Edit")
     page.button("Isolate").click()
     page.wait_until(lambda: page.counts() == (count, count), "the rest is not hidden")
-    alone = page.picture_once(lambda p: at(p, other).max() < 0.3 * at(before, other).max(), "others show", **PLACE)
+    # Most of the picture is black then; a second thing in view may be a part of the first.
+    alone = page.picture_once(lambda p: np.median(p.max(-1)) < 0.1, "others show", **PLACE)
     assert not differs(alone, before, place, 0.25)
     page.keep("studio-isolated")
 
