@@ -17,12 +17,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=1)]
 SIZE = {"width": 800, "height": 640}
 PLACE = {"width": 470, "height": 640}  # left of the controls
 ORANGE = np.array([1.0, 0.55, 0.1])
+AS_TRAINED = shutil.ignore_patterns("session", "exports")  # what other tests left in the run
 
 
 @pytest.fixture(scope="module")
 def run(tiny_run, tmp_path_factory):
     """Folder of a copy of the run, which gets a session of its own."""
-    return Path(shutil.copytree(tiny_run.parent, tmp_path_factory.mktemp("studio") / "run"))
+    return Path(shutil.copytree(tiny_run.parent, tmp_path_factory.mktemp("studio") / "run", ignore=AS_TRAINED))
 
 
 @pytest.fixture(scope="module")
@@ -368,7 +369,7 @@ def test_browser_studio_in_ns_viewer(tiny_run, serve, open_viewer, tmp_path):
     config = read_config(tiny_run)
     config.output_dir = tmp_path  # Nerfstudio takes a run's folder from what its config.yml says, not from its place
     run = config.get_base_dir()
-    shutil.copytree(tiny_run.parent, run)
+    shutil.copytree(tiny_run.parent, run, ignore=AS_TRAINED)
     config.save_config()
     listen = ["--viewer.websocket-host", "127.0.0.1", "--viewer.websocket-port", "PORT"]
     with serve("ns-viewer", "--load-config", run / "config.yml", *listen) as url:
