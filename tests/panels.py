@@ -99,8 +99,9 @@ class Person:
 
     @property
     def told(self):
-        """What the panel says."""
-        return re.sub(r"\\(.)", r"\1", self.panel._status.content)
+        """What the panel says, without places where long paths may break."""
+        content = re.sub(r"(?<!\\)<wbr/>", "", self.panel._status.content)
+        return re.sub(r"\\(.)", r"\1", content)
 
     def wait_until(self, condition, what):
         deadline = time.monotonic() + PATIENCE
